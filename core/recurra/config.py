@@ -1,0 +1,162 @@
+"""Reads an experiment file: YAML, dotted overrides, and one clear line for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from recurra.errors import InputError, nearest
+from recurra.experiment import Experiment, Part
+
+_LARGEST = 1_000_000
+"""Bytes; an experiment file is a page of text."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its trap for people: a key given twice is refused rather than the first one dropped."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that the file and the overrides (`train.epochs=20`) describe; an InputError in one line."""
+    values = _read(path)
+    values.setdefault("name", _slug(path.stem))
+    for override in overrides:
+        _apply(values, override)
+    return validate(values, str(path))
+
+
+def validate(values: dict[str, Any], origin: str) -> Experiment:
+    """The experiment that the values describe; an InputError that names `origin` and the first wrong fields."""
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        lines = [_line(fault) for fault in error.errors()]
+        more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
+        raise InputError(f"{origin}: {'; '.join(lines[:3])}{more}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"{path}: {path.stat().st_size:,} bytes is too long for an experiment file")
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
+        raise InputError(f"{path}: no such experiment file.{near}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as an experiment file ({error})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected fields such as `data:` and `model:`, found {_kind(values)}")
+    return values
+
+
+def _yaml_fault(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return place + (getattr(error, "problem", None) or str(error)).replace("\n", " ")
+
+
+def _kind(value: Any) -> str:
+    return {type(None): "nothing", list: "a list", str: "text"}.get(type(value), f"a {type(value).__name__}")
+
+
+def _slug(stem: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem)
+    return kept.strip("-._")[:80] or "experiment"
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted.strip():
+        raise InputError(f"override '{override}': expected FIELD=VALUE, such as train.epochs=20")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"override '{override}': not valid YAML: {_yaml_fault(error)}") from None
+    *parents, last = dotted.strip().split(".")
+    place = values
+    for parent in parents:
+        if not isinstance(place.get(parent), dict):
+            place[parent] = {}
+        place = place[parent]
+    place[last] = value
+
+
+def _parts(annotation: Any) -> list[type[BaseModel]]:
+    """The models that an annotation admits (`EarlyStopping | None` -> EarlyStopping)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [part for inner in typing.get_args(annotation) for part in _parts(inner)]
+    return []
+
+
+def _fields(location: Sequence[Any]) -> list[str]:
+    """The names of the fields that may stand where `location` ends."""
+    part: type[BaseModel] = Experiment
+    for name in location:
+        field = part.model_fields.get(str(name))
+        inner = _parts(field.annotation) if field else []
+        if not inner:
+            return []
+        part = inner[0]
+    return list(part.model_fields)
+
+
+def _line(fault: Any) -> str:
+    location = [name for name in fault["loc"] if not (isinstance(name, str) and name.startswith("function-"))]
+    dotted = ".".join(map(str, location)) or "the file"
+    if fault["type"] == "extra_forbidden":
+        known = _fields(location[:-1])
+        place = ".".join(map(str, location[:-1])) or "an experiment"
+        hint = nearest(str(location[-1]), known) or f" {place} has: {', '.join(known)}."
+        return f"{dotted}: unknown field.{hint}"
+    if fault["type"] == "missing":
+        return f"{dotted}: missing, and needed"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "string_pattern_mismatch":
+        message = f"expected {_described(location)}"
+    if fault["type"] in ("model_type", "model_attributes_type"):
+        message = f"expected fields ({', '.join(_fields(location))})"
+    found = fault.get("input")
+    shown = "" if isinstance(found, (dict, BaseModel)) else f", found {_short(found)}"
+    return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _described(location: Sequence[Any]) -> str:
+    field = Experiment.model_fields.get(str(location[0]))
+    text = field.description if field and field.description else "another form"
+    return text[:1].lower() + text[1:].split(";")[0].rstrip(".")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of experiment files, for editors (YAML language server) and other programs."""
+    schema = Experiment.model_json_schema(mode="validation")
+    schema["required"] = ["data"]  # the name may be left out: the file's own is taken
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recurra experiment", **schema}
+
+
+def resolved_yaml(experiment: Part) -> str:
+    """The experiment with every default filled in, as YAML that reads back to the same."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

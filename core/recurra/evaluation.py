@@ -1,0 +1,48 @@
+"""The evaluate stage: predictions of the test split, a row per sample, and what they are worth."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from recurra.dataset import Dataset
+
+from recurra.batches import in_order
+from recurra.checkpoint import read_arrays
+from recurra.classifiers import Built, build
+from recurra.durable import write_json
+from recurra.experiment import Experiment
+from recurra.metrics import measure
+from recurra.predictions import PredictionWriter
+from recurra.progress import Progress
+
+
+def trained(experiment: Experiment, dataset: Dataset, weights: Path) -> Built:
+    """The experiment's classifier with the weights of a safetensors file, whichever backend trained them."""
+    arrays, _ = read_arrays(weights)
+    return build(experiment, dataset.sample, len(dataset.classes), arrays, str(weights))
+
+
+def evaluate(experiment: Experiment, dataset_folder: Path, weights: Path, folder: Path, progress: Progress) -> None:
+    """Fills `folder` with predictions.parquet and metrics.json."""
+    dataset = Dataset.open(dataset_folder)
+    built, test = trained(experiment, dataset, weights), dataset.splits["test"]
+    labels, sources = test.labels(), test.sources()
+    logits, seconds = [], 0.0
+    progress.begin("evaluate", len(test), "samples")
+    with (
+        TemporaryDirectory(dir=folder.parent) as scratch,
+        PredictionWriter(folder / "predictions.parquet", dataset.classes) as writer,
+    ):
+        for start, x in in_order(test.pixels(Path(scratch)), dataset.normalisation):
+            began, stop = time.monotonic(), start + len(x)
+            logits.append(built.classifier.logits(x))
+            seconds += time.monotonic() - began
+            writer.write(np.arange(start, stop), sources[start:stop], labels[start:stop], logits[-1])
+            progress.advance(stop)
+    progress.end()
+    metrics = measure(labels, np.concatenate(logits), dataset.classes, experiment.evaluate, experiment.seed)
+    record = metrics.to_json() | {"samples_per_second": len(test) / max(1e-9, seconds)}
+    write_json(folder / "metrics.json", record)

@@ -1,0 +1,246 @@
+"""The experiment file: what to read, which network, how to train it. Every field, its bounds and its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+def _pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else value
+
+
+class Part(BaseModel):
+    """A part of the experiment file: unknown fields are refused, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Clip(Part):
+    """How clips of different lengths become clips of one length."""
+
+    frames: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Frames of every clip after preprocessing; left out: the median length of the training clips."""
+    fit: Literal["resample", "pad"] = "resample"
+    """`resample` takes frame floor((i + 0.5) * length / frames) for each i; `pad` cuts to the first `frames` frames or
+    repeats the last one."""
+
+
+class Normalise(Part):
+    """How pixel values become the numbers that a network sees."""
+
+    remove: Literal["none", "frame_median", "frame_mean", "clip_median", "clip_mean"] = "none"
+    """What is subtracted from each sample, per channel, before scaling: for sensors whose background drifts."""
+    scale: Literal["auto", "unit", "standard", "none"] = "auto"
+    """`unit` divides by 255; `standard` uses the training split's mean and standard deviation per channel; `auto` is
+    `unit` for 8-bit values with nothing removed, else `standard`."""
+
+
+class Group(Part):
+    """Which samples belong together (a recording, a person), so that a split never parts them."""
+
+    folder: int | None = None
+    """Folder level of the sample's source path below the source: 0 is the topmost, -1 the sample's own folder."""
+    pattern: str | None = None
+    """A regular expression searched in the sample's file name; its first group (or the whole match) names the group."""
+    column: str | None = None
+    """A column of a Parquet table."""
+    hold_out: tuple[str, ...] | None = None
+    """The groups to hold out; left out: groups are drawn by the seed until the fraction is reached."""
+
+    @field_validator("hold_out", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        # YAML reads 20170209 as a number, and a group's name is text.
+        if isinstance(value, (str, int)):
+            value = [value]
+        return [str(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Group:
+        if sum(x is not None for x in (self.folder, self.pattern, self.column)) != 1:
+            raise ValueError("name exactly one of folder, pattern, column")
+        return self
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        import re
+
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+
+class Columns(Part):
+    """Which columns of a Parquet table hold what."""
+
+    image: str = "image"
+    """Encoded files (bytes, or a struct with a `bytes` field) or fixed-size binary with shape and dtype metadata."""
+    label: str = "label"
+    """Integers or strings."""
+
+
+class Augment(Part):
+    """Random changes of the training samples, a pure function of (seed, epoch, sample), after normalisation."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """Mirror with probability one half (each axis by itself for `both`)."""
+    shift: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Largest shift in pixels, rows and columns; uncovered pixels become 0 (the background after normalisation)."""
+    rotate: bool = False
+    """Rotate by a random multiple of 90 degrees (square samples only)."""
+    brightness: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Add one number drawn from [-brightness, brightness] to every pixel of a sample, on the normalised scale."""
+    temporal_crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest part of a clip's time that is cut away; the rest is resampled to the full number of frames."""
+    temporal_reverse: bool = False
+    """Play a clip backwards with probability one half. Wrong where the class is a direction."""
+
+    @property
+    def active(self) -> bool:
+        """Whether any of it changes a sample."""
+        return self != Augment()
+
+
+class Data(Part):
+    """Where the samples are and how they become a dataset."""
+
+    source: str
+    """A path, or a name: digits, moving-digits (bundled); fashion-mnist, mnist, cifar10 (downloaded once)."""
+    reader: str | None = None
+    """Which reader reads the source; left out: the one that recognises it."""
+    kind: Literal["auto", "images", "clips"] = "auto"
+    """Where a source could be either (a folder of animated GIFs): what its samples are."""
+    size: Annotated[tuple[Width, Width], BeforeValidator(_pair)] | None = None
+    """[height, width] of every frame; one number for a square; left out: the sources' own, if all agree."""
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    """How another aspect ratio becomes `size`: stretched, padded with the background, or cropped at the centre."""
+    channels: Literal["auto", "grey", "rgb"] = "auto"
+    """`auto` keeps grey grey and colour colour."""
+    clip: Clip = Clip()
+    """Only for clips."""
+    normalise: Normalise = Normalise()
+    columns: Columns = Columns()
+    """Only for Parquet tables."""
+    test_fraction: Fraction = 0.2
+    """Part of the samples kept for the test where the source has no test split of its own."""
+    test_group: Group | None = None
+    """Split the test by groups rather than by samples."""
+    validation_fraction: Fraction = 0.1
+    """Part of the training samples held out to choose the best epoch; 0 for none."""
+    validation_group: Group | None = None
+    """Hold out whole groups: a random split of recordings flatters."""
+    max_refused: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Largest part of the samples that may be unreadable before the run stops."""
+    max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
+    """Pixels above which one image is refused unread."""
+    compression: Literal["none", "lz4", "zstd"] = "none"
+    """Of the dataset's pixels: `none` is read fastest, `zstd` is smallest."""
+    augment: Augment = Augment()
+
+
+class Cnn(Part):
+    """Convolutions: for each width, Conv ReLU MaxPool; then flatten and any dense layers (ReLU)."""
+
+    channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=16)] = (32, 64)
+    """Width of each convolution."""
+    kernel: Annotated[int, Field(ge=1, le=31)] = 3
+    """Height and width of every kernel."""
+    pool: Annotated[int, Field(ge=1, le=16)] = 2
+    """Height, width and stride of every max pooling (rounded down); 1 for none."""
+    padding: Literal["same", "valid"] = "same"
+    dense: Annotated[tuple[Width, ...], Field(max_length=8)] = ()
+    """Widths of dense layers (ReLU) after the flattening."""
+
+    @model_validator(mode="after")
+    def _odd_kernel(self) -> Cnn:
+        # An even kernel has no centre, so "same" would need a convention that frameworks do not share.
+        if self.padding == "same" and self.kernel % 2 == 0:
+            raise ValueError("an even kernel needs padding: valid")
+        return self
+
+
+class Rnn(Part):
+    """A recurrent network over the rows of an image or the frames of a clip."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    units: Width = 128
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    bidirectional: bool = False
+    frame_pool: Annotated[int, Field(ge=1, le=64)] = 1
+    """Average each frame of a clip over squares of this side before it is flattened; 1 for none."""
+
+
+class Model(Part):
+    """The network. `cnn` uses cnn, `rnn` uses rnn, `fusion` uses both."""
+
+    kind: Literal["cnn", "rnn", "fusion"] = "fusion"
+    cnn: Cnn = Cnn()
+    rnn: Rnn = Rnn()
+
+
+class EarlyStopping(Part):
+    """Stop when the monitored value has not got better for `patience` epochs."""
+
+    patience: Annotated[int, Field(ge=1)] = 5
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Train(Part):
+    """How the network is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """How the learning rate goes to 0 over all steps after the warm-up; `constant`: not at all."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    """Epochs over which the learning rate rises linearly from 0."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Decoupled (Loshchilov and Hutter, 2019), on kernels and not on biases."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest global norm of the gradient."""
+    dropout: Fraction = 0.0
+    """On the features, before the output layer."""
+    early_stopping: EarlyStopping | None = None
+    monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
+    """What makes an epoch the best (train_loss where nothing is held out)."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are evaluated."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """`bf16`: matrix products and convolutions in bfloat16, weights and optimiser in float32."""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """Longest time between two checkpoints within an epoch; every epoch ends with one."""
+
+
+class Evaluate(Part):
+    """What is measured on the test split."""
+
+    top_k: Annotated[int, Field(ge=1)] = 3
+    bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 2000
+    """Resamples for the 95% interval of accuracy; 0 for none."""
+    calibration_bins: Annotated[int, Field(ge=2, le=100)] = 15
+
+
+class Experiment(Part):
+    """One experiment file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+    """Letters, digits, dot, dash and underscore; left out: the file's own name."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    backend: str = "torch"
+    """A name that `recurra plugins` lists."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
+    """auto, cpu, gpu or gpu:N."""
+    data: Data
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()

@@ -1,0 +1,45 @@
+"""The hooks that a plugin may implement. Few and coarse: a hook hands over an object, and the object does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from recurra.contract import Backend
+    from recurra.experiment import Experiment
+    from recurra.readers import Reader
+    from recurra.report import Section
+    from recurra.run import Run
+    from recurra.store import Artifact
+
+PROJECT = "recurra"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def recurra_backend() -> Backend | None:
+    """The backend of this plugin. Called only when the backend is asked for by its entry point's name."""
+
+
+@hookspec
+def recurra_readers() -> Iterable[Reader]:  # type: ignore[empty-body]
+    """Readers of further kinds of source."""
+
+
+@hookspec
+def recurra_epoch_end(run: Run | None, record: Mapping[str, Any]) -> None:
+    """After each epoch: one row of the history. `run` is None where a stage was called by itself."""
+
+
+@hookspec
+def recurra_stage_end(run: Run | None, stage: str, artifact: Artifact) -> None:
+    """After each stage, hit or miss."""
+
+
+@hookspec
+def recurra_report_sections(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Iterable[Section]:  # type: ignore[empty-body]
+    """Further sections of the report, from the artifacts of its stages (preprocess, train, evaluate)."""

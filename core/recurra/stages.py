@@ -1,0 +1,132 @@
+"""The four stages as plain functions: what each one's artifact is made from, and how it is found or made.
+
+Each returns an `Outcome`; the flow is a thin layer over them, and so is a notebook:
+
+    home, experiment = Home.default(), load_experiment("my.yaml")
+    dataset = stages.preprocess(experiment, home.store)
+    training = stages.train(experiment, home.store, dataset.artifact)
+    evaluation = stages.evaluate(experiment, home.store, dataset.artifact, training.artifact)
+    made = {outcome.artifact.stage: outcome.artifact for outcome in (dataset, training, evaluation)}
+    report = stages.report(experiment, home.store, made)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recurra.contract import CONTRACT
+from recurra.experiment import Experiment
+from recurra.progress import Progress, Silent
+from recurra.registry import PLUGINS, backend_entry, entries, extensions
+from recurra.store import Artifact, Outcome, Store
+
+if TYPE_CHECKING:
+    from recurra.readers.reader import Source
+
+Inputs = dict[str, Any]
+
+
+def open_source(experiment: Experiment) -> Source:
+    """The experiment's source, opened by the reader that recognises it."""
+    from recurra import readers
+
+    return readers.open_source(experiment.data.source, experiment.data, extensions().readers())
+
+
+def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
+    """What the dataset is made from."""
+    from recurra.dataset import FORMAT
+    from recurra.preprocess import preprocess_settings
+
+    return {
+        "settings": preprocess_settings(experiment),
+        "from": {"source": source.digest()},
+        "versions": {"recurra": version("recurra"), "dataset": FORMAT},
+    }
+
+
+def train_inputs(experiment: Experiment, dataset: Artifact) -> Inputs:
+    """What the trained network is made from. Not the device: it changes the last digits, not the experiment."""
+    settings = experiment.model_dump(mode="json", include={"seed", "backend", "model", "train"})
+    settings["train"].pop("checkpoint_seconds")
+    settings["data"] = {"augment": experiment.data.augment.model_dump(mode="json")}
+    versions = {"contract": CONTRACT, **backend_entry(experiment.backend).versions}
+    return {"settings": settings, "from": {"dataset": dataset.digest}, "versions": versions}
+
+
+def evaluate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact) -> Inputs:
+    """What the predictions and metrics are made from."""
+    settings = experiment.model_dump(mode="json", include={"seed", "backend", "evaluate"})
+    weights = training.sha256(f"{experiment.train.keep}.safetensors")
+    return {
+        "settings": {**settings, "train": {"keep": experiment.train.keep, "batch_size": experiment.train.batch_size}},
+        "from": {"dataset": dataset.digest, "weights": weights},
+        "versions": {"contract": CONTRACT, **backend_entry(experiment.backend).versions},
+    }
+
+
+def report_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
+    """What the report is made from."""
+    return {
+        "settings": experiment.model_dump(mode="json"),
+        "from": {stage: artifact.digest for stage, artifact in artifacts.items()},
+        "versions": {"recurra": version("recurra"), **{e.distribution: e.version for e in entries(PLUGINS)}},
+    }
+
+
+def preprocess(experiment: Experiment, store: Store, progress: Progress | None = None) -> Outcome:
+    """The dataset artifact."""
+    progress = progress or Silent()
+    source = open_source(experiment)
+
+    def make(folder: Path) -> None:
+        from recurra.preprocess import preprocess
+
+        preprocess(source, experiment, folder, progress)
+
+    return store.obtain("preprocess", preprocess_inputs(experiment, source), make, progress.note, experiment.name)
+
+
+def train(experiment: Experiment, store: Store, dataset: Artifact, progress: Progress | None = None) -> Outcome:
+    """The trained network. Imports the backend's framework; goes on from where an earlier try stopped."""
+    progress = progress or Silent()
+    inputs = train_inputs(experiment, dataset)
+
+    def make(folder: Path) -> None:
+        from recurra.store import key_of
+        from recurra.training import train
+
+        train(experiment, dataset.path, store.partial("train", key_of(inputs)), folder, progress)
+
+    return store.obtain("train", inputs, make, progress.note, experiment.name)
+
+
+def evaluate(
+    experiment: Experiment, store: Store, dataset: Artifact, training: Artifact, progress: Progress | None = None
+) -> Outcome:
+    """Predictions and metrics on the test split. Imports the backend's framework."""
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.evaluation import evaluate
+
+        evaluate(experiment, dataset.path, training.file(f"{experiment.train.keep}.safetensors"), folder, progress)
+
+    inputs = evaluate_inputs(experiment, dataset, training)
+    return store.obtain("evaluate", inputs, make, progress.note, experiment.name)
+
+
+def report(experiment: Experiment, store: Store, artifacts: Mapping[str, Artifact]) -> Outcome:
+    """The HTML report: `report.html` in the artifact."""
+
+    def make(folder: Path) -> None:
+        from recurra.report import render
+
+        offered = extensions().hook.recurra_report_sections(experiment=experiment, artifacts=artifacts)
+        page = render(experiment, artifacts, [section for sections in offered for section in sections])
+        (folder / "report.html").write_text(page, encoding="utf-8")
+
+    return store.obtain("report", report_inputs(experiment, artifacts), make, name=experiment.name)

@@ -35,7 +35,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     values = _read(path)
     values.setdefault("name", _slug(path.stem))
     for override in overrides:
-        _apply(values, override)
+        apply_override(values, override)
     return validate(values, str(path))
 
 
@@ -81,7 +81,8 @@ def _slug(stem: str) -> str:
     return kept.strip("-._")[:80] or "experiment"
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Sets the field that `train.epochs=20` names, in the values of an experiment file."""
     dotted, equals, text = override.partition("=")
     if not equals or not dotted.strip():
         raise InputError(f"override '{override}': expected FIELD=VALUE, such as train.epochs=20")

@@ -96,7 +96,7 @@ class Classifier(Protocol):
         """One optimiser step for each batch, in order; returns when all are done.
 
         The loss is the mean softmax cross-entropy. The optimiser is Adam as `recurra.optimiser` writes it:
-        The loss is the mean softmax cross-entropy. The optimiser is Adam as `recurra.optimiser` writes it: decoupled
+        decoupled weight decay on kernels, gradient clipping by global norm, epsilon outside the bias-corrected root.
         """
         ...
 

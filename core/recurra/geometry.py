@@ -80,7 +80,8 @@ def _window(
 
 def _resized(clips: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]) -> np.ndarray:
     # Bilinear resizing is separable. The rows of all frames and channels, one below the other, are one tall image for
-    # Pillow, and so are their columns: two calls for a block, with the bytes that frame by frame would give.
+    # Pillow, and so are their columns: two calls for a block. (Pillow itself goes by rows or by columns first, as it
+    # sees fit; 8-bit values are rounded in between, so it may differ from this by one level.)
     top, bottom, left, right = box
     planes = np.moveaxis(clips, 4, 2)
     rows = _stretched(planes, size[1], left, right)

@@ -149,17 +149,12 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 def _check(labels: np.ndarray, logits: np.ndarray, classes: Sequence[str]) -> None:
     if not len(labels):
         raise InputError(
-            "evaluate: the test split has no labelled sample;"
-            " give the source a test split or set data.test_fraction"
+            "evaluate: the test split has no labelled sample; give the source a test split or set data.test_fraction"
         )
     if logits.shape != (len(labels), len(classes)):
-        raise RecurraError(
-            f"the backend gave logits {list(logits.shape)}, expected [{len(labels)}, {len(classes)}]"
-        )
+        raise RecurraError(f"the backend gave logits {list(logits.shape)}, expected [{len(labels)}, {len(classes)}]")
     if labels.max() >= len(classes):
-        raise RecurraError(
-            f"a label is {labels.max()}, with {len(classes)} classes the largest is {len(classes) - 1}"
-        )
+        raise RecurraError(f"a label is {labels.max()}, with {len(classes)} classes the largest is {len(classes) - 1}")
     broken = len(labels) - int(np.isfinite(logits).all(axis=1).sum())
     if broken:
         raise RecurraError(
@@ -172,9 +167,7 @@ def _ratio(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _class_scores(
-    labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]
-) -> tuple[ClassScore, ...]:
+def _class_scores(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> tuple[ClassScore, ...]:
     from sklearn.metrics import precision_recall_fscore_support
 
     numbers: Any = range(len(classes))
@@ -194,13 +187,11 @@ def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nd
     return confusion_matrix(labels, predicted, labels=numbers).astype(np.int64)
 
 
-def measure(
-    labels: np.ndarray, logits: np.ndarray, classes: Sequence[str], settings: Evaluate, seed: int
-) -> Metrics:
+def measure(labels: np.ndarray, logits: np.ndarray, classes: Sequence[str], settings: Evaluate, seed: int) -> Metrics:
     """Everything that is measured, from labels [N] int64 and logits [N, K] float32.
 
     A sample with label -1 (none) does not count. A class that is neither among the labels nor among the
-    predictions does not count in macro F1, scikit-learn's own rule; `ClassScore` says what such a class scores.
+    predictions does not count in macro F1, as in scikit-learn; `ClassScore` says what such a class scores.
     `top_k` above the number of classes is that number.
     """
     labelled = labels >= 0

@@ -28,7 +28,11 @@ class Normalisation:
             out = np.empty(pixels.shape, np.float32)
         flat, result = pixels, out
         repeat = 1
-        if len(set(zip(self.scale, self.offset, strict=True))) > 1 and pixels.flags.c_contiguous and out.flags.c_contiguous:
+        if (
+            len(set(zip(self.scale, self.offset, strict=True))) > 1
+            and pixels.flags.c_contiguous
+            and out.flags.c_contiguous
+        ):
             # NumPy's inner loop over 3 channels is slow, over a whole row of pixels it is not.
             repeat = pixels.shape[-2] if pixels.ndim > 1 else 1
             row = repeat * len(self.scale)
@@ -64,8 +68,8 @@ def _float32s(values: Any) -> tuple[float, ...]:
 class Statistics:
     """What normalisation is made from, gathered block by block. Values per channel.
 
-    8-bit values are summed as integers, so the result does not depend on the blocks at all; float32 values are joined in
-    float64 by the pairwise update of Chan, Golub and LeVeque (1983), in the order of the blocks.
+    8-bit values are summed as integers, so the result does not depend on the blocks at all; float32 values are joined
+    in float64 by the pairwise update of Chan, Golub and LeVeque (1983), in the order of the blocks.
     """
 
     count: int

@@ -122,9 +122,7 @@ class PredictionWriter:
         self._put(self._table(empty, [], empty, np.empty((0, len(self.classes)), np.float32)))
         return self
 
-    def write(
-        self, rows: np.ndarray, sources: Sequence[str], labels: np.ndarray | None, logits: np.ndarray
-    ) -> None:
+    def write(self, rows: np.ndarray, sources: Sequence[str], labels: np.ndarray | None, logits: np.ndarray) -> None:
         """Adds n samples: rows [n] int64, n sources, labels [n] int (-1 for none) or None, logits [n, K]."""
         self._waiting.append(self._table(rows, sources, labels, logits))
         if sum(map(len, self._waiting)) >= self._block:
@@ -184,8 +182,11 @@ class Predictions:
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Its rows in order, some thousand at a time."""
-        with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(BLOCK_ROWS, columns=columns)
+        try:
+            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                yield from file.iter_batches(BLOCK_ROWS, columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{self.path}: damaged ({error}); evaluate the run again") from None
 
     def mistakes(self, count: int) -> pa.Table:
         """The `count` surest wrong answers, the surest first: all columns but the probabilities."""

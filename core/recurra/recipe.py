@@ -1,4 +1,4 @@
-"""What preprocessing does to each sample, once decided: written into the dataset, used again on whatever is predicted."""
+"""What preprocessing does to each sample, once decided: kept in the dataset, used again for predictions."""
 
 from __future__ import annotations
 

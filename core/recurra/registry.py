@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from recurra import hookspecs
 from recurra.contract import CONTRACT, Backend
 from recurra.errors import InputError, RecurraError, nearest
-from recurra.readers.reader import Reader
+
+if TYPE_CHECKING:
+    from recurra.readers.reader import Reader
 
 BACKENDS = "recurra.backends"
 PLUGINS = "recurra.plugins"
@@ -168,7 +170,7 @@ class Extension:
 
 
 def extensions(more: Iterable[object] = ()) -> Extension:
-    """Loads every plugin of the group `recurra.plugins`, and those in `more`; one that fails is a line in `problems`."""
+    """Loads every plugin of the group `recurra.plugins`, and those in `more`; a failing one is a line in `problems`."""
     plugins, problems = pluggy.PluginManager(hookspecs.PROJECT), []
     plugins.add_hookspecs(hookspecs)
     for entry in entries(PLUGINS):

@@ -35,9 +35,11 @@ def assign(
 ) -> Assignment:
     """The source's own splits first; a test and a validation split are drawn from the rest where it has none.
 
-    `usable` [N] bool says which samples count. Deterministic in the seed, and the same whatever order the samples come in.
+    `usable` [N] bool says which samples count (those without a label never do). Deterministic in the seed,
+    and the same whatever order the samples come in.
     """
-    splits = _own_splits(samples, np.ones(len(samples), bool) if usable is None else usable)
+    labelled = np.asarray(samples.labels) >= 0
+    splits = _own_splits(samples, labelled if usable is None else labelled & usable)
     for split, fraction, group in (
         (TEST, data.test_fraction, data.test_group),
         (VALIDATION, data.validation_fraction, data.validation_group),
@@ -93,7 +95,7 @@ def _held_out(
     if group is None:
         return _stratified(samples, rows, fraction, seed, field)
     field = f"{field}_group"
-    names = np.array(group_names(samples, group, rows, field), object)
+    names = np.array(group_names(samples, group, rows.tolist(), field), object)
     counts = Counter(names.tolist())
     held = _asked(group.hold_out, counts, field) if group.hold_out else _drawn(counts, fraction, seed, field)
     if len(held) == len(counts):
@@ -126,7 +128,7 @@ def _stratified(samples: Samples, rows: np.ndarray, fraction: float, seed: int, 
     """The same part of each class, at least one sample and never the last one."""
     if not fraction or not len(rows):
         return rows[:0]
-    keys = np.fromiter((_draw(seed, field, samples.sources[row]) for row in rows), np.uint64, len(rows))
+    keys = np.fromiter((_draw(seed, field, samples.sources[row]) for row in map(int, rows)), np.uint64, len(rows))
     labels = np.asarray(samples.labels)[rows]
     order = np.lexsort((keys, labels))
     present, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
@@ -195,7 +197,7 @@ def _grouping(samples: Samples, splits: np.ndarray, data: Data) -> tuple[Sequenc
     if by_test is None or by_validation is None:
         return None, ()
     names = [""] * len(samples)
-    for row in np.flatnonzero(splits != UNUSED):
+    for row in np.flatnonzero(splits != UNUSED).tolist():
         group = by_test if splits[row] == TEST else by_validation
         names[row] = _group_name(samples, group, row, "data") or ""
     if by_test != by_validation:

@@ -42,7 +42,7 @@ def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
     from recurra.preprocess import preprocess_settings
 
     return {
-        "settings": preprocess_settings(experiment),
+        "settings": preprocess_settings(experiment, source),
         "from": {"source": source.digest()},
         "versions": {"recurra": version("recurra"), "dataset": FORMAT},
     }

@@ -92,6 +92,10 @@ def _digest(files: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(files).encode()).hexdigest()
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def _sealed(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "sealed": hashlib.sha256(canonical(manifest).encode()).hexdigest()}
 
@@ -173,7 +177,7 @@ class Store:
             artifact.path.rename(aside)
         except FileNotFoundError:
             return  # another process was first
-        write_json(aside.with_suffix(".reason.json"), {"stage": artifact.stage, "key": artifact.key, "reason": reason})
+        write_json(aside.with_suffix(".reason.json"), {"noticed": _now(), "reason": reason})
 
     def obtain(
         self,
@@ -229,7 +233,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _commit(self, stage: str, key: str, inputs: Inputs, folder: Path, seconds: float, name: str) -> Artifact:
-        files, created = _file_records(folder), datetime.now(UTC).isoformat(timespec="seconds")
+        files, created = _file_records(folder), _now()
         manifest = {
             "schema": SCHEMA,
             "stage": stage,
@@ -261,11 +265,10 @@ class Store:
         reasons = sorted((self.root / "damaged").glob(f"{stage}-{key}-*.reason.json"))
         if not reasons or not (self.root / "inputs" / stage / f"{key}.json").is_file():
             return None
-        newest = reasons[-1]
-        made = read_json(self.root / "inputs" / stage / f"{key}.json")["created"]
-        if newest.stat().st_mtime < datetime.fromisoformat(made).timestamp():
+        newest = read_json(reasons[-1])
+        if newest["noticed"] < read_json(self.root / "inputs" / stage / f"{key}.json")["created"]:
             return None
-        return f"the artifact was damaged ({read_json(newest)['reason']}); it was set aside and is made again"
+        return f"the artifact was damaged ({newest['reason']}); it was set aside and is made again"
 
     def explain(self, stage: str, inputs: Inputs) -> str:
         """Why the artifact of these inputs is or is not there: what differs from the likest one made before."""

@@ -1,0 +1,64 @@
+# make demo    the main job on bundled real data, from a fresh checkout
+# make test    every test, from a fresh checkout
+# make lint    ruff and pyright
+# make bench   training and loading speed against the loops that a user would write
+# make wheel   the distribution
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-core test-flows test-torch test-tensorflow test-parity lint bench wheel env constraints clean
+
+env: $(READY)
+
+# The environment is made anew when what it is made from has changed.
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: recurra needs Python 3.11 or newer as PYTHON ($(PYTHON) is older); try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "Making the environment in $(VENV) (some minutes, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[torch,tensorflow,dev]"
+	@touch $@
+
+demo: env
+	@$(BIN)/recurra run flows/experiments/digits-fusion.yaml
+
+test: test-core test-flows test-torch test-tensorflow test-parity
+
+# One process for each framework: PyTorch and TensorFlow are never imported into the same one.
+test-core: env
+	$(PYTEST) -q tests/core
+test-flows: env
+	$(PYTEST) -q tests/flows
+test-torch: env
+	$(PYTEST) -q tests/torch
+test-tensorflow: env
+	$(PYTEST) -q tests/tensorflow
+test-parity: env
+	$(PYTEST) -q tests/parity
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: env
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	@$(BIN)/python -m bench
+
+wheel: env
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+constraints: env
+	( echo "# The versions that recurra is developed and tested with. Made by: make constraints"; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+"""How fast recurra trains and loads, against the loops that a user would write. Run it: `make bench`."""
+
+__all__: list[str] = []

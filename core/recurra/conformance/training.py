@@ -1,0 +1,185 @@
+"""What core's training promises on any backend: checkpoints, resuming to the same bytes, stopping, best and last."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from recurra.checkpoint import Checkpoint, read_arrays
+from recurra.config import validate
+from recurra.durable import read_json
+from recurra.errors import RecurraError
+from recurra.experiment import Experiment
+from recurra.preprocess import preprocess
+from recurra.progress import Silent
+from recurra.readers import open_source
+from recurra.training import CHECKPOINT, train
+
+WEIGHTS = ("best.safetensors", "last.safetensors", "state.safetensors")
+
+
+class Interrupting(Silent):
+    """Stops the training when so many calls of `advance` were made."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def advance(self, done: int, **values: float) -> None:
+        """Counts down."""
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+class Noting(Silent):
+    """Remembers what was noted."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        """Remembers it."""
+        self.lines.append(line)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """The bytes of all that must be the same."""
+    return {name: (folder / name).read_bytes() for name in WEIGHTS}
+
+
+class TrainingSuite:
+    """Subclass it with `name`, the backend's."""
+
+    name: str
+
+    def experiment(self, **train_settings: Any) -> Experiment:
+        """A small fusion on the bundled digits."""
+        values: dict[str, Any] = {
+            "name": "digits",
+            "backend": self.name,
+            "device": "cpu",
+            "data": {"source": "digits", "augment": {"shift": 1}},
+            "model": {"kind": "fusion", "cnn": {"channels": [4, 8]}, "rnn": {"units": 12}},
+            "train": {"epochs": 3, "batch_size": 8, "dropout": 0.2, "checkpoint_seconds": 0, **train_settings},
+        }
+        return validate(values, "test")
+
+    @pytest.fixture(scope="class")
+    def digits(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A dataset of the bundled digits."""
+        experiment, folder = self.experiment(), tmp_path_factory.mktemp("digits")
+        preprocess(open_source("digits", experiment.data), experiment, folder, Silent())
+        return folder
+
+    @pytest.fixture
+    def trained(self, digits: Path, tmp_path: Path) -> Callable[..., Path]:
+        """A training to its end, into a new folder."""
+
+        def run(experiment: Experiment, partial: str = "partial", progress: Any = None) -> Path:
+            folder = tmp_path / f"made-{time.time_ns()}"
+            folder.mkdir()
+            train(experiment, digits, tmp_path / partial, folder, progress or Silent())
+            return folder
+
+        return run
+
+    def test_a_training_learns_and_records_every_epoch(self, trained: Callable[..., Path]) -> None:
+        """History, train.json and a loss that falls."""
+        folder = trained(self.experiment(epochs=4, dropout=0.0))
+        history = pq.read_table(folder / "history.parquet").to_pylist()
+        record = read_json(folder / "train.json")
+        assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+        assert history[-1]["train_loss"] < 0.7 * history[0]["train_loss"]
+        assert history[-1]["val_accuracy"] > 0.5
+        assert (record["epochs_done"], record["stopped"], record["device"]) == (4, "finished", "cpu")
+        best = max(history, key=lambda row: row["val_accuracy"])
+        assert history[record["best_epoch"] - 1]["val_accuracy"] == best["val_accuracy"]
+
+    def test_an_interrupted_training_ends_in_the_same_bytes(self, trained: Callable[..., Path]) -> None:
+        """Stopped four times between steps, then finished."""
+        experiment = self.experiment()
+        undisturbed = bytes_of(trained(experiment, "one"))
+        for calls in (0, 2, 1, 4):
+            with pytest.raises(KeyboardInterrupt):
+                trained(experiment, "other", Interrupting(calls))
+        assert bytes_of(trained(experiment, "other")) == undisturbed
+
+    def test_a_killed_training_ends_in_the_same_bytes(
+        self, digits: Path, tmp_path: Path, trained: Callable[..., Path]
+    ) -> None:
+        """SIGKILL in a process of its own, three times, then finished."""
+        experiment = self.experiment(epochs=6)
+        undisturbed = bytes_of(trained(experiment, "one"))
+        code = (
+            "import json, sys; from pathlib import Path; from recurra.config import validate;"
+            "from recurra.training import train; from recurra.progress import Lines;"
+            "e = validate(json.loads(sys.argv[1]), 'test'); p = Path(sys.argv[3]); (p / 'out').mkdir(exist_ok=True);"
+            "train(e, Path(sys.argv[2]), p / 'partial', p / 'out', Lines(sys.stdout, 0))"
+        )
+        (tmp_path / "killed").mkdir()
+        asked = [experiment.model_dump_json(), str(digits), str(tmp_path / "killed")]
+        for lines in (3, 9, 5):
+            child = subprocess.Popen([sys.executable, "-c", code, *asked], stdout=subprocess.PIPE)
+            assert child.stdout is not None
+            for _ in range(lines):
+                child.stdout.readline()
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+        assert (tmp_path / "killed" / "partial" / CHECKPOINT).exists()
+        assert bytes_of(trained(experiment, "killed/partial")) == undisturbed
+
+    def test_a_damaged_checkpoint_is_set_aside_and_the_training_starts_again(
+        self, trained: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        """One flipped bit is noticed."""
+        experiment = self.experiment()
+        undisturbed = bytes_of(trained(experiment, "one"))
+        with pytest.raises(KeyboardInterrupt):
+            trained(experiment, "other", Interrupting(6))
+        path, noting = tmp_path / "other" / CHECKPOINT, Noting()
+        data = bytearray(path.read_bytes())
+        data[-100] ^= 4
+        path.write_bytes(data)
+        assert bytes_of(trained(experiment, "other", noting)) == undisturbed
+        assert "damaged" in noting.lines[0]
+
+    def test_a_loss_that_is_no_number_stops_and_names_the_last_good_checkpoint(
+        self, trained: Callable[..., Path], digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The checkpoint stays as it was."""
+        experiment = self.experiment(epochs=2)
+        with pytest.raises(KeyboardInterrupt):
+            trained(experiment, "partial", Interrupting(3))
+        path = tmp_path / "partial" / CHECKPOINT
+        good = path.read_bytes()
+        # A learning rate that was sane until now and is not any more.
+        monkeypatch.setattr("recurra.batches.learning_rates", lambda train, steps, _: np.full(len(steps), 1e30, "f4"))
+        with pytest.raises(RecurraError, match=r"last good checkpoint is .*checkpoint.safetensors.*learning_rate"):
+            trained(experiment, "partial")
+        assert path.read_bytes() == good
+        assert all(np.isfinite(array).all() for array in Checkpoint.read(path).weights.values())
+
+    def test_early_stopping_ends_when_nothing_gets_better(self, trained: Callable[..., Path]) -> None:
+        """Patience counts from the best epoch."""
+        stopping = {"patience": 2, "min_delta": 2.0}
+        record = read_json(trained(self.experiment(epochs=9, early_stopping=stopping)) / "train.json")
+        assert (record["stopped"], record["epochs_done"], record["best_epoch"]) == ("early stopping", 3, 1)
+
+    def test_best_and_last_are_canonical_weights_of_their_epochs(self, trained: Callable[..., Path]) -> None:
+        """Best equals the last of a training that ends there."""
+        folder = trained(self.experiment(early_stopping={"patience": 2, "min_delta": 2.0}, epochs=3))
+        first = trained(self.experiment(epochs=1), "one")
+        best, last = (read_arrays(folder / f"{kind}.safetensors")[0] for kind in ("best", "last"))
+        assert list(best) == list(last)
+        assert (folder / "best.safetensors").read_bytes() == (first / "last.safetensors").read_bytes()
+        assert not np.array_equal(best["output.kernel"], last["output.kernel"])

@@ -1,0 +1,34 @@
+"""The bundled digits: 1,797 handwritten digits of 8 x 8 pixels, by 43 people (Alpaydin and Kaynak, 1998)."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+
+import numpy as np
+
+from recurra.experiment import Data
+from recurra.readers.fingerprint import digest_of_values
+from recurra.readers.reader import Source
+from recurra.readers.rows import RowSource, part, samples_of, told_kind
+
+NAME = "digits"
+
+
+@lru_cache(maxsize=1)
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """([1797, 8, 8] uint8 images, [1797] int32 labels): the 17 levels of ink, spread evenly over 0..255."""
+    from sklearn.datasets import load_digits
+
+    images, labels = map(np.asarray, load_digits(return_X_y=True))
+    spread = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    spread.setflags(write=False)
+    return spread, labels.astype(np.int32)
+
+
+def open_digits(data: Data) -> Source:
+    """The digits as a source of images, classes 0 to 9, without a split of its own."""
+    images, labels = digits()
+    kind = told_kind(images.shape, data, NAME)
+    parts = [part(NAME, "", images, kind, data, NAME)]
+    classes = tuple(str(digit) for digit in range(10))
+    return RowSource(kind, classes, samples_of(parts, labels), parts, partial(digest_of_values, images, labels))

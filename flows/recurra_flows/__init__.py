@@ -1,0 +1,1 @@
+"""Recurra's Prefect flow, its worker processes and its command line."""

@@ -1,0 +1,137 @@
+"""Which Prefect API a run talks to: the user's, or a server of its own that starts while the rest is imported.
+
+Import this module before Prefect: Prefect reads its settings when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+from recurra.errors import RecurraError
+from recurra.home import Home
+from recurra_flows.workers import end
+
+PATIENCE = 300.0
+"""Seconds for a server to start; the first start makes the database, and that can be slow."""
+
+
+def settle(home: Home, debug: bool = False) -> None:
+    """Prefect's settings as recurra wants them, wherever the user has not chosen: quiet, and telling nobody."""
+    wanted = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "NOTSET" if debug else "CRITICAL",
+    }
+    if not _can_write(prefect_home()):
+        wanted["PREFECT_HOME"] = str(home.path / "prefect")
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+def prefect_home() -> Path:
+    """Where Prefect keeps its database and profiles."""
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+
+
+def _can_write(folder: Path) -> bool:
+    # Prefect makes the folder itself, but not the one above it.
+    return os.access(folder if folder.exists() else folder.parent, os.W_OK)
+
+
+def chosen_url() -> str | None:
+    """The API that the user chose: in the environment, a profile, prefect.toml or pyproject.toml; None for none."""
+    profiles = _toml(prefect_home() / "profiles.toml")
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    return (
+        os.environ.get("PREFECT_API_URL")
+        or _at(_toml(Path("prefect.toml")), "api", "url")
+        or _at(_toml(Path("pyproject.toml")), "tool", "prefect", "api", "url")
+        or _at(profiles, "profiles", str(active), "PREFECT_API_URL")
+    )
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _at(value: Any, *names: str) -> str | None:
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+@contextmanager
+def served(note: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+    """A function that waits until there is an API to talk to. Within the block Prefect knows where it is.
+
+    The user's API is taken as it is. Without one, a server is started at once, in a process that ends with the block
+    or with this process, however that ends.
+    """
+    if chosen_url():
+        yield lambda: None
+        return
+    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as printed:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        server = subprocess.Popen(
+            [sys.executable, "-P", "-m", "recurra_flows.server", str(listening.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,
+        )
+        listening.close()  # so that a call is refused, not kept waiting, when the server is dead
+        os.environ["PREFECT_API_URL"] = url
+        try:
+            yield lambda: _wait(server, url, printed, note)
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            end(server)
+
+
+def answers(url: str, seconds: float = 3.0) -> bool:
+    """Whether a Prefect API is there and well."""
+    try:
+        # No proxy: a proxy for the world outside does not know this machine's own ports.
+        opener = build_opener(ProxyHandler({})) if "//127.0.0.1" in url or "//localhost" in url else build_opener()
+        with opener.open(f"{url}/health", timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, printed: Any, note: Callable[[str], None]) -> None:
+    start, told = time.monotonic(), False
+    while time.monotonic() - start < PATIENCE:
+        if server.poll() is not None:
+            raise RecurraError(_death(printed))
+        if answers(url):
+            return
+        time.sleep(0.02)
+        if not told and time.monotonic() - start > 8:
+            told = True
+            note("Prefect prepares its database (only once) ...")
+    raise RecurraError(
+        f"Prefect's server did not start within {PATIENCE:.0f} s; set PREFECT_API_URL to use a running one"
+    )
+
+
+def _death(printed: Any) -> str:
+    printed.seek(0)
+    lines = [line for line in printed.read().decode(errors="replace").splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it printed nothing")
+    return f"Prefect's server did not start: {last.strip()[:300]}; set PREFECT_API_URL to use a running one"

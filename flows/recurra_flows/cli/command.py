@@ -1,0 +1,98 @@
+"""The command `recurra`: its verbs, and what each outcome says on standard error and returns to the shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from recurra.errors import InputError, RecurraError
+from recurra_flows.cli import output
+
+STOPPED = 130
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("recurra")
+
+
+def _app() -> App:
+    """The verbs, each imported when it is used."""
+    app = App(
+        name="recurra",
+        help="Train, compare and run recognisers of images and clips that join convolutional and recurrent networks.",
+        help_epilogue="`--debug`, anywhere on the line, shows the traceback of an error and all that Prefect logs.",
+        version=_version,
+        version_flags=["--version"],
+        help_flags=["--help", "-h"],
+    )
+    verbs = "recurra_flows.cli"
+    app.command(f"{verbs}.run:run", help="Preprocess, train, evaluate and report, as an experiment file says.")
+    app.command(f"{verbs}.run:resume", help="Go on with a run that did not end.")
+    app.command(f"{verbs}.predict:predict", help="Recognise unlabelled files or folders with a run's network.")
+    app.command(f"{verbs}.config:app", name="config", help="Show an experiment resolved, or the fields there are.")
+    app.command(f"{verbs}.data:app", name="data", help="Look at a source before training on it.")
+    app.command(f"{verbs}.runs:app", name="runs", help="List runs, or show one.")
+    app.command(f"{verbs}.cache:app", name="cache", help="List, explain, verify or clear what stages have made.")
+    app.command(f"{verbs}.plugins:plugins", help="List the installed backends and other plugins.")
+    app.command(f"{verbs}.doctor:doctor", help="Say what is installed, what is missing, and how to mend it.")
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0, 2 where the request or the input was wrong, 1 for a failure, 130 after Ctrl-C."""
+    tokens = _without_debug(list(sys.argv[1:] if argv is None else argv))
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _app()(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
+    except CycloptsError as error:
+        error.verbose = False
+        return _failed(InputError(f"{_one_line(str(error))} `recurra --help` shows the verbs."))
+    except RecurraError as error:
+        return _failed(error)
+    except BrokenPipeError:
+        # The reader of our output has gone (| head); Python would complain once more while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED
+    except KeyboardInterrupt:
+        output.say("stopped")
+        return STOPPED
+    except Exception as error:
+        return _failed(error)
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    # Ended from outside as by Ctrl-C: workers are ended, the record is written.
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _without_debug(tokens: list[str]) -> list[str]:
+    end = tokens.index("--") if "--" in tokens else len(tokens)
+    output.DEBUG.set("--debug" in tokens[:end])
+    return [token for token in tokens[:end] if token != "--debug"] + tokens[end:]
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if line.endswith((".", "?", "!")) else f"{line}."
+
+
+def _failed(error: Exception) -> int:
+    if output.DEBUG.get():
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, RecurraError):
+        output.say(f"error: {error}")
+        return error.exit_code
+    what = _one_line(f"{type(error).__name__}: {error}")
+    output.say(f"error: {what} This is a fault in recurra or one of its libraries; --debug shows where.")
+    return 1

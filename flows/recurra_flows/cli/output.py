@@ -1,0 +1,79 @@
+"""What verbs print: tables and text for people, one JSON object for programs, errors beside either."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
+"""Whether `--debug` stood on the line."""
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+"""Print one JSON object on standard output, and nothing else there."""
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def emit(value: Any) -> None:
+    """The one JSON object of a `--json` call."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+@contextlib.contextmanager
+def reserved(json: bool) -> Iterator[None]:
+    """Within the block nothing else reaches standard output where `json` is set; it goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
+        yield
+
+
+def console(error: bool = False) -> Console:
+    """Where text for people goes."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """A table on standard output; columns named in `right` are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    terminal = Console(highlight=False)
+    # A pipe has no width: nothing is folded there.
+    Console(highlight=False, width=None if terminal.is_terminal else 10_000).print(shown)
+
+
+def size(count: float) -> str:
+    """Bytes in words: `1.5 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def seconds(value: float) -> str:
+    """A duration in words: `2.1 s`, `3 min 05 s`."""
+    if value < 100:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

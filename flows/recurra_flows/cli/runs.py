@@ -1,0 +1,105 @@
+"""`recurra runs`: what was run, and how each run ended."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from recurra_flows.cli import output
+
+if TYPE_CHECKING:
+    from recurra.run import Run
+
+app = App(name="runs", help="List runs, or show one.")
+
+
+@app.command(name="ls")
+def list_runs(*, json: output.Json = False) -> int:
+    """List the runs, the oldest first."""
+    from recurra.errors import InputError
+    from recurra.home import Home
+    from recurra.run import Run, run_folders
+
+    home, rows = Home.default(), []
+    for folder in run_folders(home):
+        try:
+            rows.append(_row(Run.open(home, str(folder))))
+        except InputError as error:
+            rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
+    if json:
+        output.emit({"home": str(home.path), "runs": rows})
+    elif rows:
+        columns = ("id", "status", "model", "backend", "accuracy", "started")
+        output.table(columns, [[_cell(row.get(column)) for column in columns] for row in rows], right=["accuracy"])
+    else:
+        print(f"no runs in {home.runs}")
+    return 0
+
+
+@app.command
+def show(run: str, /, *, json: output.Json = False) -> int:
+    """Show a run: its stages, its metrics, its files.
+
+    Parameters
+    ----------
+    run
+        The run's id, its beginning, its folder, or `latest`.
+    """
+    from recurra.home import Home
+    from recurra.run import Run
+
+    found = Run.open(Home.default(), run)
+    record = {**found.record, "status": status(found)}
+    if json:
+        output.emit({"run": str(found.folder), **record})
+        return 0
+    print(f"{found.id}: {record['model']} on {record['backend']}, {record['status']}, started {record['started']}")
+    if record.get("error"):
+        print(f"error: {record['error']}")
+    stages = [
+        (name, done["cache"], output.seconds(done["seconds"]), done["why"], done["artifact"])
+        for name, done in record["stages"].items()
+    ]
+    output.table(("stage", "cache", "time", "why", "artifact"), stages, right=["time"])
+    for name, value in record["metrics"].items():
+        print(f"{name} {_cell(value)}")
+    if record["report"]:
+        print(f"report {record['report']}")
+    return 0
+
+
+def status(run: Run) -> str:
+    """How the run ended; `killed` where it says that it is running and its process is gone."""
+    recorded = run.record["status"]
+    return "killed" if recorded == "running" and not _alive(run.record.get("pid")) else recorded
+
+
+def _alive(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (OSError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _row(run: Run) -> dict[str, Any]:
+    record = run.record
+    return {
+        "id": run.id,
+        "status": status(run),
+        "name": record["name"],
+        "model": record["model"],
+        "backend": record["backend"],
+        "accuracy": record["metrics"].get("accuracy"),
+        "started": record["started"],
+        "report": record["report"],
+        "folder": str(run.folder),
+    }
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,0 +1,117 @@
+"""What the Prefect dashboard shows of a run: its metrics, its report's summary, and how far its training is."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextvars import copy_context
+from types import TracebackType
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from recurra.durable import read_json
+from recurra.experiment import Experiment
+from recurra.progress import Progress
+from recurra_flows.references import ArtifactRef
+
+EVERY = 2.0
+"""Seconds between two updates of a progress artifact."""
+
+
+def artifact_key(experiment: Experiment, what: str) -> str:
+    """The artifact's key, under which Prefect keeps its versions: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{experiment.name} {experiment.backend} {what}".lower()).strip("-")
+
+
+def publish_metrics(experiment: Experiment, evaluation: ArtifactRef) -> None:
+    """The metrics as a table artifact."""
+    from recurra.metrics import Metrics
+    from recurra.report import metrics_table
+
+    metrics = Metrics.from_json(read_json(evaluation.artifact().file("metrics.json")))
+    create_table_artifact(
+        metrics_table(metrics), artifact_key(experiment, "metrics"), f"Test metrics of {experiment.name}"
+    )
+
+
+def publish_report(experiment: Experiment, refs: tuple[ArtifactRef, ...]) -> None:
+    """The report's summary and plots as a markdown artifact."""
+    from recurra.report import summary_markdown
+
+    artifacts = {ref.stage: ref.artifact() for ref in refs}
+    path = artifacts["report"].file("report.html")
+    create_markdown_artifact(
+        f"{summary_markdown(experiment, artifacts)}\n\nThe whole report: `{path}`\n",
+        artifact_key(experiment, "report"),
+        f"Report of {experiment.name}",
+    )
+
+
+class TrainingProgress:
+    """Shows a training's progress where `shown` does, and as a progress artifact.
+
+    The artifact is updated from a thread of its own, so that a slow server never holds up the training.
+    """
+
+    def __init__(self, experiment: Experiment, shown: Progress) -> None:
+        self.experiment, self.shown = experiment, shown
+        self.epochs, self.epoch, self.total = experiment.train.epochs, 0, 0
+        self.percent, self._over = 0.0, threading.Event()
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._publish,), name="progress artifact", daemon=True
+        )
+
+    def __enter__(self) -> TrainingProgress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.percent = 100.0
+        self._over.set()
+        self._thread.join(EVERY)
+
+    def _publish(self) -> None:
+        try:
+            key = artifact_key(self.experiment, "training")
+            artifact, sent = create_progress_artifact(0.0, key, f"Training of {self.experiment.name}"), 0.0
+            while True:
+                over = self._over.wait(EVERY)
+                if self.percent != sent:
+                    sent = self.percent
+                    update_progress_artifact(artifact, sent)  # pyright: ignore[reportArgumentType] - called outside a loop, it is a UUID
+                if over:
+                    return
+        except Exception as error:
+            self.shown.note(f"Prefect is not told the training's progress any more: {type(error).__name__}")
+
+    def begin(self, task: str, total: int | None, unit: str, done: int = 0) -> None:
+        """An epoch starts, or another task."""
+        epoch = re.search(r"(\d+)/\d+$", task)
+        self.epoch, self.total = (int(epoch[1]), total or 0) if epoch else (0, 0)
+        self.shown.begin(task, total, unit, done)
+        self._moved(done)
+
+    def advance(self, done: int, **values: float) -> None:
+        """Passed on."""
+        self._moved(done)
+        self.shown.advance(done, **values)
+
+    def _moved(self, done: int) -> None:
+        if self.total:
+            self.percent = round(100.0 * (self.epoch - 1 + done / self.total) / self.epochs, 1)
+
+    def end(self) -> None:
+        """Passed on."""
+        self.shown.end()
+
+    def note(self, line: str) -> None:
+        """Passed on."""
+        self.shown.note(line)

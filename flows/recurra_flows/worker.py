@@ -1,0 +1,111 @@
+"""The worker process: reads one request, runs one body, answers with events (JSON lines) on a descriptor of its own.
+
+Standard output and error are left to the frameworks, which print what they like.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from recurra.errors import InputError, RecurraError
+from recurra.experiment import Experiment
+from recurra.progress import Events, Progress
+from recurra.store import Artifact, Outcome, Store
+from recurra_flows.lifeline import follow
+
+Request = Mapping[str, Any]
+BODIES = {
+    "train": "recurra_flows.worker:train",
+    "evaluate": "recurra_flows.worker:evaluate",
+    "predict": "recurra_flows.predicting:predict",
+    "devices": "recurra_flows.worker:devices",
+}
+"""Body -> MODULE:FUNCTION, called with the request and a Progress; what it returns is sent as JSON."""
+
+
+def main() -> None:
+    """Serves the one request on standard input."""
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as events:
+        request = json.loads(sys.stdin.buffer.readline())
+        follow(sys.stdin.buffer)
+        _serve(request, events)
+        events.flush()
+    sys.stdout.flush()
+    # The answer is given; a framework's own exit handlers can take seconds and are of no use to anyone.
+    os._exit(0)
+
+
+def _serve(request: Request, events: TextIO) -> None:
+    try:
+        value = _body(request["body"])(request, Events(events))
+        answer = {"event": "result", "value": value}
+    except Exception as error:
+        answer = {
+            "event": "error",
+            "input": isinstance(error, InputError),
+            "line": str(error) if isinstance(error, RecurraError) else _line(request["body"], error),
+            "traceback": traceback.format_exc(),
+        }
+    print(json.dumps(answer), file=events, flush=True)
+
+
+def _line(body: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{body}: {type(error).__name__}: {text[:500] or 'no message'} (--debug shows where)"
+
+
+def _body(name: str) -> Callable[[Request, Progress], Any]:
+    module, _, function = BODIES[name].partition(":")
+    return getattr(import_module(module), function)
+
+
+def _artifact(request: Request, stage: str) -> Artifact:
+    found = Store(Path(request["store"])).peek(stage, request["keys"][stage])
+    if found is None:
+        raise RecurraError(f"the {stage} artifact was removed from the store during the run; run again")
+    return found
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {"key": outcome.artifact.key, "hit": outcome.hit, "why": outcome.why, "seconds": outcome.seconds}
+
+
+def train(request: Request, progress: Progress) -> dict[str, Any]:
+    """The train stage."""
+    from recurra import stages
+
+    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
+    return _outcome(stages.train(experiment, store, _artifact(request, "preprocess"), progress))
+
+
+def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
+    """The evaluate stage."""
+    from recurra import stages
+
+    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
+    dataset, training = _artifact(request, "preprocess"), _artifact(request, "train")
+    return _outcome(stages.evaluate(experiment, store, dataset, training, progress))
+
+
+def devices(request: Request, progress: Progress) -> dict[str, Any]:
+    """What a backend's framework is and sees."""
+    del progress
+    from recurra.registry import load_backend
+
+    backend = load_backend(request["backend"])
+    return {
+        "devices": [{"name": device.name, "description": device.description} for device in backend.devices()],
+        "describe": backend.describe(),
+        "capabilities": sorted(backend.capabilities),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Sources in memory, for tests of what happens between a reader and a network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from recurra.readers.reader import Block, Form, Kind, Refused, Samples
+
+
+@dataclass
+class MemorySource:
+    """Arrays [T, H, W, C] with labels; `broken` rows are refused when they are decoded, `headless` ones before."""
+
+    arrays: Sequence[np.ndarray]
+    samples: Samples
+    classes: tuple[str, ...]
+    kind: Kind = "image"
+    refused: Sequence[Refused] = ()
+    broken: frozenset[int] = frozenset()
+    headless: frozenset[int] = frozenset()
+    decoded: list[int] = field(default_factory=list)
+
+    def digest(self) -> str:
+        return hashlib.sha256(b"".join(array.tobytes() for array in self.arrays)).hexdigest()
+
+    def forms(self, rows: np.ndarray) -> Sequence[Form | Refused]:
+        return [self._refused(row) if row in self.headless else self._form(self.arrays[row]) for row in map(int, rows)]
+
+    def read(self, rows: np.ndarray) -> Block:
+        self.decoded += rows.tolist()
+        good = [row for row in map(int, rows) if row not in self.broken]
+        bad = tuple(self._refused(row) for row in map(int, rows) if row in self.broken)
+        return Block(np.array(good, np.int64), [self.arrays[row] for row in good], bad)
+
+    def _refused(self, row: int) -> Refused:
+        return Refused(row, self.samples.sources[row], "is cut short")
+
+    @staticmethod
+    def _form(array: np.ndarray) -> Form:
+        frames, height, width, channels = array.shape
+        return Form(frames, height, width, channels, str(array.dtype))  # type: ignore[arg-type]
+
+
+def in_memory(
+    arrays: Sequence[np.ndarray],
+    labels: Sequence[int],
+    splits: Sequence[str] | None = None,
+    sources: Sequence[str] | None = None,
+    **fields: object,
+) -> MemorySource:
+    """A source of these arrays; classes `a`, `b`, ... and no splits of its own unless said."""
+    names = sources or [f"{'abcdefgh'[label]}/{row:04}.png" for row, label in enumerate(labels)]
+    own = np.array(splits if splits is not None else [""] * len(labels))
+    samples = Samples(names, np.array(labels, np.int32), own, {})
+    classes = tuple("abcdefgh"[: max(labels) + 1])
+    return MemorySource(arrays, samples, classes, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def source_of() -> object:
+    """`in_memory`, for tests to call."""
+    return in_memory
+
+
+@pytest.fixture
+def images() -> MemorySource:
+    """Sixty 8-bit images of 6x5 in three classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 1, 6, 5, 1), dtype=np.uint8)
+    return in_memory(list(pixels), [row % 3 for row in range(60)])
+
+
+@pytest.fixture
+def clips() -> MemorySource:
+    """Forty float32 clips of 4x4, of 3 to 9 frames, in two classes; each fifth is for the test."""
+    random = np.random.default_rng(0)
+    arrays = [random.normal(20, 2, (3 + row % 7, 4, 4, 1)).astype(np.float32) for row in range(40)]
+    splits = ["test" if row % 5 == 0 else "train" for row in range(40)]
+    return in_memory(arrays, [row % 2 for row in range(40)], splits, kind="clip")

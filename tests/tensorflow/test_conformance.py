@@ -1,0 +1,13 @@
+"""The TensorFlow backend against the conformance suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from recurra.conformance import BackendSuite
+
+pytestmark = pytest.mark.tensorflow
+
+
+class TestTensorflow(BackendSuite):
+    name = "tensorflow"

@@ -1,0 +1,13 @@
+"""Core's training on this backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from recurra.conformance import TrainingSuite
+
+pytestmark = pytest.mark.torch
+
+
+class TestTraining(TrainingSuite):
+    name = "torch"

@@ -1,5 +1,6 @@
 """Lightning's Trainer, with everything off that is not training."""
 
+# ruff: noqa: ARG002 - the signatures are Lightning's
 from __future__ import annotations
 
 import logging
@@ -7,10 +8,11 @@ import warnings
 
 import lightning
 import torch
+from torch.nn import functional
+
 from bench.scenario import BATCH, LEARNING_RATE, Scenario
 from bench.torch_networks import loader, network
 from bench.turns import Turns
-from torch.nn import functional
 
 
 class Recogniser(lightning.LightningModule):

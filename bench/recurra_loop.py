@@ -6,7 +6,6 @@ import os
 
 from bench.scenario import BATCH, CLASSES, LEARNING_RATE, Scenario
 from bench.turns import Turns
-
 from recurra.batches import TrainingData
 from recurra.classifiers import build, spec_for
 from recurra.experiment import Data, Experiment, Model, Train

@@ -34,9 +34,9 @@ class Scenario:
         shape = self.sample.array[1:] if self.sample.kind == "image" else self.sample.array
         return f"{self.network}, {self.sample.kind}s {'x'.join(map(str, shape))}"
 
-    def shorter(self, times: int) -> Scenario:
-        """The same with fewer samples."""
-        return replace(self, samples=max(BATCH, self.samples // times // BATCH * BATCH))
+    def on(self, device: Literal["cpu", "gpu"], shorter: int = 1) -> Scenario:
+        """The same on a device, with so many times fewer samples."""
+        return replace(self, device=device, samples=self.samples // shorter // BATCH * BATCH)
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
+
 from bench.scenario import BATCH, LEARNING_RATE, Scenario
 from bench.torch_networks import loader, network
 from bench.turns import Turns
-from torch.nn import functional
 
 
 def run(scenario: Scenario, turns: Turns) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from bench.scenario import CLASSES, Scenario
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bench.scenario import CLASSES, Scenario
+from recurra.contract import SampleShape
+
 
 def convolutions(channels: int) -> nn.Sequential:
-    """Frames [B, C, H, W] -> [B, 64 * H/4 * W/4]."""
+    """Frames [B, C, H, W] -> features [B, 64 * (H // 4) * (W // 4)]."""
     return nn.Sequential(
         nn.Conv2d(channels, 32, 3, padding=1),
         nn.ReLU(),
@@ -22,13 +26,18 @@ def convolutions(channels: int) -> nn.Sequential:
     )
 
 
+def seen_width(sample: SampleShape) -> int:
+    """Features of one frame after the convolutions."""
+    return 64 * (sample.height // 4) * (sample.width // 4)
+
+
 class Cnn(nn.Module):
     """Convolutions and an output layer."""
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
+    def __init__(self, sample: SampleShape) -> None:
         super().__init__()
-        self.convolutions = convolutions(channels)
-        self.output = nn.Linear(64 * (height // 4) * (width // 4), CLASSES)
+        self.convolutions = convolutions(sample.channels)
+        self.output = nn.Linear(seen_width(sample), CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.output(self.convolutions(images))
@@ -37,9 +46,9 @@ class Cnn(nn.Module):
 class Rnn(nn.Module):
     """An LSTM over the rows of an image."""
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
+    def __init__(self, sample: SampleShape) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(width * channels, 128, batch_first=True)
+        self.lstm = nn.LSTM(sample.width * sample.channels, 128, batch_first=True)
         self.output = nn.Linear(128, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -51,10 +60,10 @@ class Rnn(nn.Module):
 class ImageFusion(nn.Module):
     """An LSTM over the rows of an image, each joined with the features of the whole image."""
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
+    def __init__(self, sample: SampleShape) -> None:
         super().__init__()
-        self.convolutions = convolutions(channels)
-        self.lstm = nn.LSTM(64 * (height // 4) * (width // 4) + width * channels, 128, batch_first=True)
+        self.convolutions = convolutions(sample.channels)
+        self.lstm = nn.LSTM(seen_width(sample) + sample.width * sample.channels, 128, batch_first=True)
         self.output = nn.Linear(128, CLASSES)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -67,11 +76,11 @@ class ImageFusion(nn.Module):
 class ClipFusion(nn.Module):
     """An LSTM over the frames of a clip, each joined with its own features."""
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
+    def __init__(self, sample: SampleShape) -> None:
         super().__init__()
-        self.convolutions = convolutions(channels)
-        features = 64 * (height // 4) * (width // 4)
-        self.lstm = nn.LSTM(features + height * width * channels, 128, batch_first=True)
+        self.convolutions = convolutions(sample.channels)
+        frame = sample.height * sample.width * sample.channels
+        self.lstm = nn.LSTM(seen_width(sample) + frame, 128, batch_first=True)
         self.output = nn.Linear(128, CLASSES)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
@@ -80,7 +89,7 @@ class ClipFusion(nn.Module):
         return self.output(hidden[:, -1])
 
 
-NETWORKS: dict[tuple[str, str], type[nn.Module]] = {
+NETWORKS: dict[tuple[str, str], Callable[[SampleShape], nn.Module]] = {
     ("cnn", "image"): Cnn,
     ("rnn", "image"): Rnn,
     ("fusion", "image"): ImageFusion,
@@ -90,8 +99,7 @@ NETWORKS: dict[tuple[str, str], type[nn.Module]] = {
 
 def network(scenario: Scenario) -> nn.Module:
     """The scenario's network."""
-    sample = scenario.sample
-    return NETWORKS[scenario.network, sample.kind](sample.channels, sample.height, sample.width)
+    return NETWORKS[scenario.network, scenario.sample.kind](scenario.sample)
 
 
 def loader(scenario: Scenario, batch: int) -> DataLoader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -15,12 +16,9 @@ from typing import Any
 
 from bench.contenders import Contender
 from bench.scenario import Scenario
-
 from recurra.environment import peak_memory
 from recurra.errors import RecurraError
 
-# All contenders on the same device, and none that talks while another trains.
-_COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2"}
 _CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "KERAS_TORCH_DEVICE": "cpu"}
 
 
@@ -57,10 +55,12 @@ class Player:
 
     def __init__(self, contender: Contender, device: str) -> None:
         self.contender = contender
-        environment = {**_COMMON, **(_CPU_ONLY if device == "cpu" else {}), **contender.environment}
+        environment = {**(_CPU_ONLY if device == "cpu" else {}), **contender.environment}
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_play, args=(theirs, contender.module, environment), daemon=True)
+        self._log = tempfile.NamedTemporaryFile(prefix="recurra-bench-", suffix=".log")
+        arguments = (theirs, contender.module, environment, self._log.name)
+        self._process = context.Process(target=_play, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -89,6 +89,7 @@ class Player:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.join()
+        self._log.close()
 
     def _expect(self, word: str) -> None:
         found = self._receive()
@@ -100,15 +101,19 @@ class Player:
             found = self._connection.recv()
         except EOFError:
             self._process.join()
-            raise RecurraError(f"{self.contender.name}: its process ended ({self._process.exitcode})") from None
+            log = self._log.read().decode(errors="replace")
+            raise RecurraError(f"{self.contender.name}: its process ended ({self._process.exitcode}):\n{log}") from None
         if isinstance(found, dict):
             raise RecurraError(f"{self.contender.name} failed:\n{found['failed']}")
         return found
 
 
-def _play(connection: Connection, module: str, environment: dict[str, str]) -> None:
-    """The process of a contender: one scenario after another, until there is none."""
+def _play(connection: Connection, module: str, environment: dict[str, str], log: str) -> None:
+    """The process of a contender: one scenario after another, until there is none. What it prints goes to `log`."""
     os.environ.update(environment)
+    with open(log, "ab") as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     with suppress(KeyboardInterrupt):
         try:
             run: Callable[[Scenario, Turns], None] = importlib.import_module(module).run

@@ -9,17 +9,18 @@ Per split `train-00000.parquet`, `validation-00000.parquet`, `test-00000.parquet
     length   int32, frames before resampling
     group    where the split was made by groups
 and, in the schema's metadata under `recurra`, JSON: format, kind, classes, sample, dtype, counts, statistics of the
-training split, normalisation, recipe (what was done to the pixels), settings, refused. `refused.parquet` lists what was
-left out.
+training split, normalisation, recipe (what was done to the pixels), settings, refused, and a sha256 of all that.
+`refused.parquet` lists what was left out.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recurra.columns import damage_named, opened, to_numpy
 from recurra.contract import SampleShape
 from recurra.environment import usable_cores
 from recurra.errors import RecurraError
@@ -36,6 +38,8 @@ from recurra.normalisation import Normalisation
 from recurra.readers.reader import Refused
 from recurra.recipe import Recipe
 from recurra.splits import SPLITS
+
+__all__ = ["FORMAT", "Dataset", "Split", "to_numpy"]
 
 FORMAT = 1
 METADATA = "recurra"
@@ -60,18 +64,9 @@ def schema(sample: SampleShape, dtype: str, groups: bool) -> pa.Schema:
     return pa.schema(fields)
 
 
-def to_numpy(column: pa.Array | pa.ChunkedArray, shape: Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """A fixed-size binary column as [N, *shape] without a copy, read-only (several chunks are joined: one copy)."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    buffer = column.buffers()[1]
-    if column.null_count:
-        raise RecurraError(f"{column.null_count} of {len(column)} values of the column are missing")
-    if not len(column) or buffer is None:
-        return np.empty((0, *shape), dtype)
-    size = column.type.byte_width // np.dtype(dtype).itemsize
-    flat = np.frombuffer(buffer, dtype)[column.offset * size : (column.offset + len(column)) * size]
-    return flat.reshape(-1, *shape)
+def digest(summary: Mapping[str, Any]) -> str:
+    """sha256 of a dataset's metadata, which no page checksum covers."""
+    return hashlib.sha256(json.dumps(summary, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -156,14 +151,14 @@ class Split:
 
     def _read(self, file: int, row_group: int, mapped: bool = True) -> np.ndarray:
         path = self.files[file]
-        with _damage(path), _opened(path, self.footers[file], mapped) as parquet:
+        with damage_named(path), opened(path, self.footers[file], mapped) as parquet:
             column = parquet.read_row_group(row_group, columns=["pixels"], use_threads=False)["pixels"]
             return to_numpy(column, self.sample.array, self.dtype)
 
     def _column(self, name: str) -> pa.ChunkedArray:
         chunks: list[pa.Array] = []
         for path, footer in zip(self.files, self.footers, strict=True):
-            with _damage(path), _opened(path, footer) as parquet:
+            with damage_named(path), opened(path, footer) as parquet:
                 chunks += parquet.read(columns=[name])[name].chunks
         return pa.chunked_array(chunks)
 
@@ -208,7 +203,7 @@ class Dataset:
         if not files["train"]:
             raise RecurraError(f"{folder}: no dataset here (there is no train-00000.parquet)")
         path = files["train"][0]
-        with _damage(path):
+        with damage_named(path):
             summary = _summary(path)
             sample, dtype = SampleShape(**summary["sample"]), np.dtype(summary["dtype"])
             counts = {name: sum(per_class) for name, per_class in summary["counts"].items()}
@@ -234,7 +229,7 @@ class Dataset:
     def refused(self) -> list[Refused]:
         """What was left out, and why."""
         path = self.folder / REFUSED_FILE
-        with _damage(path):
+        with damage_named(path):
             rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
             return [Refused(**row) for row in rows]
 
@@ -242,6 +237,8 @@ class Dataset:
 def _summary(path: Path) -> dict[str, Any]:
     metadata = pq.read_schema(path).metadata or {}
     summary = json.loads(metadata[METADATA.encode()])
+    if summary.pop("sha256") != digest(summary):
+        raise ValueError("its metadata has changed since it was written")
     if summary["format"] != FORMAT:
         raise RecurraError(f"{path}: dataset format {summary['format']}, this version reads {FORMAT}; make it again")
     return summary
@@ -250,7 +247,7 @@ def _summary(path: Path) -> dict[str, Any]:
 def _split(files: tuple[Path, ...], sample: SampleShape, dtype: np.dtype) -> Split:
     footers = []
     for path in files:
-        with _damage(path), _opened(path) as parquet:
+        with damage_named(path), opened(path) as parquet:
             found, size = parquet.schema_arrow.field("pixels").type, int(np.prod(sample.array)) * dtype.itemsize
             if found != pa.binary(size):
                 raise RecurraError(f"{path}: pixels are {found}, expected {size} bytes each")
@@ -258,21 +255,7 @@ def _split(files: tuple[Path, ...], sample: SampleShape, dtype: np.dtype) -> Spl
     return Split(files, tuple(footers), sample, dtype)
 
 
-def _opened(path: Path, footer: pq.FileMetaData | None = None, mapped: bool = True) -> pq.ParquetFile:
-    return pq.ParquetFile(path, metadata=footer, memory_map=mapped, pre_buffer=False, page_checksum_verification=True)
-
-
 def _quarter_of_memory() -> int:
     import psutil
 
     return psutil.virtual_memory().available // 4
-
-
-@contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """What goes wrong while a file is read becomes a RecurraError that names it."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()
-        raise RecurraError(f"{path}: damaged or not a recurra dataset ({reason[0] if reason else error!r})") from error

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recurra.contract import SampleShape
-from recurra.dataset import METADATA, REFUSED_FILE, REFUSED_SCHEMA, schema
+from recurra.dataset import METADATA, REFUSED_FILE, REFUSED_SCHEMA, digest, schema
 from recurra.readers.reader import Refused
 
 ROWS = 4096
-ROW_GROUP_BYTES = 32 * 2**20
+ROW_GROUP_BYTES = 16 * 2**20
 FILE_BYTES = 2 * 2**30
 PAGE_BYTES = 8 * 2**20
 
@@ -66,7 +66,7 @@ class DatasetWriter:
 
     def finish(self, metadata: Mapping[str, Any], refused: Sequence[Refused]) -> None:
         """Writes what is left, `metadata` (JSON-able) into every file's schema, and refused.parquet."""
-        text = json.dumps(metadata, sort_keys=True)
+        text = json.dumps({**metadata, "sha256": digest(metadata)}, sort_keys=True)
         for split in self.splits.values():
             split.finish(text)
         columns = [[r.row for r in refused], [r.source for r in refused], [r.reason for r in refused]]

@@ -64,6 +64,9 @@ def _float32s(values: Any) -> tuple[float, ...]:
     return tuple(np.asarray(values, np.float32).tolist())
 
 
+_LEVELS = np.arange(256)
+
+
 @dataclass(frozen=True)
 class Statistics:
     """What normalisation is made from, gathered block by block. Values per channel.
@@ -85,17 +88,17 @@ class Statistics:
     @classmethod
     def of(cls, pixels: np.ndarray) -> Statistics:
         """The statistics of pixels [..., C], uint8 or float32, at least one of them."""
-        flat = pixels.reshape(-1, pixels.shape[-1])
-        low, high = tuple(flat.min(0).tolist()), tuple(flat.max(0).tolist())
+        channels = pixels.reshape(-1, pixels.shape[-1]).T
+        count = channels.shape[1]
         if pixels.dtype == np.uint8:
-            channels = [np.bincount(channel, minlength=256).tolist() for channel in flat.T]
-            sums = tuple(
-                (sum(v * n for v, n in enumerate(c)), sum(v * v * n for v, n in enumerate(c))) for c in channels
-            )
-            return cls._of_sums(len(flat), sums, low, high)
-        mean = flat.mean(0, dtype=np.float64)
-        squares = np.square(flat - mean).sum(0)
-        return cls(len(flat), tuple(mean.tolist()), tuple(squares.tolist()), low, high)
+            histograms = [np.bincount(channel, minlength=256) for channel in channels]
+            seen = [np.flatnonzero(histogram) for histogram in histograms]
+            sums = tuple((_dot(h, _LEVELS), _dot(h, _LEVELS**2)) for h in histograms)
+            return cls._of_sums(count, sums, tuple(int(s[0]) for s in seen), tuple(int(s[-1]) for s in seen))
+        mean = tuple(float(channel.mean(dtype=np.float64)) for channel in channels)
+        squares = tuple(float(np.square(c - np.float64(m)).sum()) for c, m in zip(channels, mean, strict=True))
+        low, high = (tuple(float(bound(channel)) for channel in channels) for bound in (np.min, np.max))
+        return cls(count, mean, squares, low, high)
 
     @classmethod
     def _of_sums(
@@ -133,6 +136,10 @@ class Statistics:
             "low": list(self.low),
             "high": list(self.high),
         }
+
+
+def _dot(histogram: np.ndarray, values: np.ndarray) -> int:
+    return int(histogram @ values)
 
 
 def normalisation(settings: Normalise, dtype: np.dtype, statistics: Statistics) -> Normalisation:

@@ -28,14 +28,15 @@ _ELSEWHERE = {"source", "augment", "max_refused"}
 def preprocess_settings(experiment: Experiment, source: Source | None = None) -> dict[str, Any]:
     """The fields that the dataset depends on besides the source's content; what its cache key is made from.
 
-    With the source at hand, what cannot matter to it is left out too: the seed where nothing is drawn, the fraction of
-    a split that it has of its own, the clips' settings for images.
+    What cannot matter is left out: the fraction where groups are named, the seed where nothing is drawn; and with the
+    source at hand, the fraction of a split that it has of its own and the clips' settings for images.
     """
     data = experiment.data.model_dump(mode="json", exclude=_ELSEWHERE)
     samples = None if source is None else source.samples
     own = set() if samples is None else {str(name) for name in np.unique(samples.splits)}
-    for name in own & {"validation", "test"}:
-        del data[f"{name}_fraction"]
+    for name in ("validation", "test"):
+        if name in own or (data[f"{name}_group"] or {}).get("hold_out"):
+            del data[f"{name}_fraction"]
     if source is not None and source.kind == "image":
         del data["clip"]
     drawn = draws_by_seed(experiment.data, samples)
@@ -50,7 +51,7 @@ def preprocess(
     InputError: too much is refused, a class or a split is left empty, sizes differ and none is set.
     """
     refusals = Refusals(len(source.samples), experiment.data.max_refused)
-    plan = _planned(source, experiment, refusals)
+    plan = _planned(source, experiment, refusals, progress)
     _write(plan, folder, refusals, progress, threads)
     for line in (*plan.assignment.notes, *refusals.notes()):
         progress.note(line)
@@ -103,8 +104,8 @@ class _Block:
     statistics: Statistics | None = None
 
 
-def _planned(source: Source, experiment: Experiment, refusals: Refusals) -> _Plan:
-    found = survey(source)
+def _planned(source: Source, experiment: Experiment, refusals: Refusals, progress: Progress) -> _Plan:
+    found = survey(source, progress)
     labelled = np.asarray(source.samples.labels) >= 0
     names = source.samples.sources
     refusals.add(found.refused)
@@ -112,6 +113,8 @@ def _planned(source: Source, experiment: Experiment, refusals: Refusals) -> _Pla
         Refused(row, names[row], "has no label") for row in np.flatnonzero(~labelled & (found.codes >= 0)).tolist()
     )
     usable = labelled & (found.codes >= 0)
+    if not usable.any():
+        raise InputError(f"no sample of the source can be used: {shown(refusals.refused) or 'it is empty'}")
     assignment = assign(source.samples, source.classes, experiment.data, experiment.seed, usable)
     recipe = decide(source, found, experiment.data, assignment.splits == TRAIN)
     return _Plan(source, experiment, found, assignment, recipe)

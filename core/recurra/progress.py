@@ -190,5 +190,5 @@ def replay(event: dict[str, Any], progress: Progress) -> None:
 
 def for_stream(stream: TextIO | None = None) -> Progress:
     """A bar on a terminal, plain lines elsewhere."""
-    stream = stream or sys.stderr
-    return Terminal() if stream.isatty() else Lines(stream)
+    shown: TextIO = stream or sys.stderr
+    return Terminal() if shown.isatty() else Lines(shown)

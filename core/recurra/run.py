@@ -79,8 +79,9 @@ class Run:
     def _read(cls, home: Home, folder: Path) -> Run:
         try:
             record = read_json(folder / "run.json")
-            record["id"], record["stages"], record["experiment"]
-        except (OSError, ValueError, KeyError, TypeError):
+            if not {"id", "stages", "experiment", "status"} <= record.keys():
+                raise ValueError("not a run's record")
+        except (OSError, ValueError, AttributeError):
             raise InputError(
                 f"{folder / 'run.json'} is not a run's record (it cannot be read, or was changed)"
             ) from None

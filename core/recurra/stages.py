@@ -120,13 +120,14 @@ def evaluate(
 
 
 def report(experiment: Experiment, store: Store, artifacts: Mapping[str, Artifact]) -> Outcome:
-    """The HTML report: `report.html` in the artifact."""
+    """The HTML report, `report.html` in the artifact, and `summary.md`, what a dashboard shows of it."""
 
     def make(folder: Path) -> None:
-        from recurra.report import render
+        from recurra.report import render, summary_markdown
 
         offered = extensions().hook.recurra_report_sections(experiment=experiment, artifacts=artifacts)
         page = render(experiment, artifacts, [section for sections in offered for section in sections])
         (folder / "report.html").write_text(page, encoding="utf-8")
+        (folder / "summary.md").write_text(summary_markdown(experiment, artifacts), encoding="utf-8")
 
     return store.obtain("report", report_inputs(experiment, artifacts), make, name=experiment.name)

@@ -14,6 +14,7 @@ from recurra.contract import SampleShape
 from recurra.environment import usable_cores
 from recurra.errors import InputError
 from recurra.experiment import Data
+from recurra.progress import Progress, Silent
 from recurra.readers.reader import Form, Refused, Source
 from recurra.recipe import Recipe
 
@@ -73,22 +74,28 @@ class Survey:
             start = stop
 
 
-def survey(source: Source) -> Survey:
+def survey(source: Source, progress: Progress | None = None) -> Survey:
     """Reads every sample's header."""
+    progress = progress or Silent()
     count = len(source.samples)
     blocks = [np.arange(start, min(start + HEADERS, count)) for start in range(0, count, HEADERS)]
     codes = np.empty(count, np.int32)
     known: dict[Form, int] = {}
     refused: list[Refused] = []
+    progress.begin("survey", count, "samples")
     for rows, forms in zip(blocks, in_order(source.forms, blocks), strict=True):
         refused += [form for form in forms if isinstance(form, Refused)]
         codes[rows] = [-1 if isinstance(form, Refused) else known.setdefault(form, len(known)) for form in forms]
+        progress.advance(int(rows[-1]) + 1)
+    progress.end()
     return Survey(tuple(known), codes, tuple(refused))
 
 
 def decide(source: Source, found: Survey, data: Data, training: np.ndarray) -> Recipe:
     """The recipe that fits the forms and `data`; `training` [N] bool says whose lengths set the default clip length."""
-    forms = [found.forms[code] for code in np.unique(found.codes[found.codes >= 0])]
+    forms = found.forms
+    if not forms:
+        raise InputError("no sample of the source can be read")
     colour = any(form.channels == 3 for form in forms) if data.channels == "auto" else data.channels == "rgb"
     remove = data.normalise.remove
     as_float = remove != "none" or any(form.dtype == "float32" for form in forms)

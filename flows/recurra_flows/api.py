@@ -5,6 +5,7 @@ Import this module before Prefect: Prefect reads its settings when it is importe
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
@@ -12,8 +13,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
@@ -74,17 +74,16 @@ def _at(value: Any, *names: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-@contextmanager
-def served(note: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """A function that waits until there is an API to talk to. Within the block Prefect knows where it is.
+def serve(note: Callable[[str], None]) -> Callable[[], None]:
+    """Sees to it that there is an API, and where it is is in the environment; the answer waits until it can be used.
 
-    The user's API is taken as it is. Without one, a server is started at once, in a process that ends with the block
-    or with this process, however that ends.
+    The user's API is taken as it is. Without one, a server is started at once, in a process that ends with this one,
+    however this one ends.
     """
     if chosen_url():
-        yield lambda: None
-        return
-    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as printed:
+        return lambda: None
+    printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "recurra_flows.server", str(listening.fileno())],
@@ -94,13 +93,11 @@ def served(note: Callable[[str], None]) -> Iterator[Callable[[], None]]:
             pass_fds=[listening.fileno()],
             start_new_session=True,
         )
-        listening.close()  # so that a call is refused, not kept waiting, when the server is dead
-        os.environ["PREFECT_API_URL"] = url
-        try:
-            yield lambda: _wait(server, url, printed, note)
-        finally:
-            os.environ.pop("PREFECT_API_URL", None)
-            end(server)
+    # The socket is now the server's alone, so that a call is refused, not kept waiting, when the server is dead.
+    os.environ["PREFECT_API_URL"] = url
+    # Prefect sends its last logs when Python exits. This comes after, because it is registered before Prefect's import.
+    atexit.register(end, server)
+    return lambda: _wait(server, url, printed, note)
 
 
 def answers(url: str, seconds: float = 3.0) -> bool:

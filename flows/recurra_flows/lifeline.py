@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
 from typing import BinaryIO
+
+GRACE = 5.0
+"""Seconds to end in good order."""
 
 
 def follow(pipe: BinaryIO) -> None:
@@ -19,4 +24,6 @@ def follow(pipe: BinaryIO) -> None:
 def _watch(pipe: BinaryIO) -> None:
     while pipe.read(4096):
         pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
     os._exit(1)

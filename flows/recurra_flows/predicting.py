@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def predict(request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         for rows, x, unreadable in _batches(source, dataset):
             refused += unreadable
             if len(rows):
-                names, logits = [source.samples.sources[row] for row in rows.tolist()], classifier.logits(x)
+                names: list[str] = [source.samples.sources[int(row)] for row in rows]
+                logits = classifier.logits(x)
                 writer.write(rows, names, None, logits)
                 first += _shown(names, logits, dataset.classes)[: SHOWN - len(first)]
                 done += len(rows)
@@ -61,7 +62,7 @@ def _batches(source: Source, dataset: Dataset) -> Iterator[tuple[np.ndarray, np.
         yield rows, dataset.normalisation.apply(pixels), refused
 
 
-def _shown(names: list[str], logits: np.ndarray, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def _shown(names: Sequence[str], logits: np.ndarray, classes: tuple[str, ...]) -> list[dict[str, Any]]:
     from recurra.predictions import softmax
 
     probabilities = softmax(logits[:SHOWN])

@@ -39,14 +39,11 @@ def publish_metrics(experiment: Experiment, evaluation: ArtifactRef) -> None:
     )
 
 
-def publish_report(experiment: Experiment, refs: tuple[ArtifactRef, ...]) -> None:
+def publish_report(experiment: Experiment, report: ArtifactRef) -> None:
     """The report's summary and plots as a markdown artifact."""
-    from recurra.report import summary_markdown
-
-    artifacts = {ref.stage: ref.artifact() for ref in refs}
-    path = artifacts["report"].file("report.html")
+    made = report.artifact()
     create_markdown_artifact(
-        f"{summary_markdown(experiment, artifacts)}\n\nThe whole report: `{path}`\n",
+        f"{made.file('summary.md').read_text(encoding='utf-8')}\n\nThe whole report: `{made.file('report.html')}`\n",
         artifact_key(experiment, "report"),
         f"Report of {experiment.name}",
     )

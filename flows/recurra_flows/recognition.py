@@ -33,8 +33,8 @@ def recognition(experiment: Experiment, home: Path, run: str | None = None) -> s
         dataset = record(preprocess(experiment, of.home.store.root))
         training = record(train(experiment, dataset))
         evaluation = record(evaluate(experiment, dataset, training))
-        report_ = record(report(experiment, dataset, training, evaluation))
-    publish(experiment, (dataset, training, evaluation, report_))
+        document = record(report(experiment, dataset, training, evaluation))
+    publish(experiment, evaluation, document)
     return str(of.folder)
 
 
@@ -109,10 +109,10 @@ def _in_worker(stage: str, experiment: Experiment, refs: tuple[ArtifactRef, ...]
     return ArtifactRef.of(store, Outcome(artifact, made["hit"], made["why"], made["seconds"]))
 
 
-def publish(experiment: Experiment, refs: tuple[ArtifactRef, ...]) -> None:
+def publish(experiment: Experiment, evaluation: ArtifactRef, report: ArtifactRef) -> None:
     """The metrics and the report as artifacts of the flow run. Where that fails, the run is none the worse."""
     try:
-        publish_metrics(experiment, refs[2])
-        publish_report(experiment, refs)
+        publish_metrics(experiment, evaluation)
+        publish_report(experiment, report)
     except Exception:
         get_run_logger().warning("The metrics and the report could not be published as artifacts", exc_info=True)

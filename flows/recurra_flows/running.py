@@ -39,24 +39,24 @@ def execute(
 ) -> Run:
     """The experiment as a new run, or the rest of `run`, to its end. Raises what a stage raised."""
     api.settle(home, debug)
-    with api.served(spectator.progress.note) as wait:
-        from prefect import tags
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    wait = api.serve(spectator.progress.note)
+    from prefect import tags
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        from recurra_flows.recognition import recognition
+    from recurra_flows.recognition import recognition
 
-        wait()
-        run = _begun(home, experiment, run, file)
-        spectator.began(run)
-        results = home.path / "prefect" / "results"
-        results.mkdir(parents=True, exist_ok=True)
-        with (
-            # The heartbeat's thread makes every flow end with an idle second.
-            temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-            tags(experiment.name, experiment.backend, experiment.model.kind),
-            watched(Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)),
-        ):
-            recognition.with_options(result_storage=results)(experiment, home.path, str(run.folder))
+    wait()
+    run = _begun(home, experiment, run, file)
+    spectator.began(run)
+    results = home.path / "prefect" / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    with (
+        # The heartbeat's thread makes every flow end with an idle second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        tags(experiment.name, experiment.backend, experiment.model.kind),
+        watched(Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)),
+    ):
+        recognition.with_options(result_storage=results)(experiment, home.path, str(run.folder))
     return Run.open(home, str(run.folder))
 
 

@@ -20,7 +20,7 @@ class Adam:
         self._variables = variables
         self._m = Variables(spec, "adam.m")
         self._v = Variables(spec, "adam.v")
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="adam.step")
+        self.step = tf.Variable(tf.zeros([], tf.int64), name="adam.step")
         """Steps taken."""
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:

@@ -7,6 +7,7 @@ step by step. Here a step keeps its gates, and the kernel's gradient is one prod
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from recurra_tensorflow.framework import tf
 from recurra_tensorflow.precision import Precision
@@ -40,13 +41,14 @@ def _kernel_gradient(precision: Precision, before: tf.Tensor, products: tf.Tenso
     return precision.matmul(*rows, transpose_a=True)
 
 
-def lstm(precision: Precision, reverse: bool) -> Layer:
-    """A layer: x_t kernel + bias [T, B, 4U] and the recurrent kernel [U, 4U] -> h_t [T, B, U]."""
+def lstm(units: int, precision: Precision, reverse: bool) -> Layer:
+    """A layer, from x_t kernel + bias [T, B, 4U] and the recurrent kernel [U, 4U] to h_t [T, B, U]."""
+
+    each = tf.TensorSpec([None, units])
 
     @tf.custom_gradient
-    def layer(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], Tensors]]:
-        units, factor = kernel.shape[0], precision.cast(kernel)
-        each = tf.TensorSpec([None, units])
+    def layer(inputs: tf.Tensor, kernel: tf.Tensor) -> Any:
+        factor = precision.cast(kernel)
 
         def forward(carry: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
             (h, c), (x,) = carry, slices
@@ -79,15 +81,14 @@ def lstm(precision: Precision, reverse: bool) -> Layer:
     return layer
 
 
-def gru(precision: Precision, reverse: bool) -> Layer:
-    """A layer: x_t kernel + bias [T, B, 3U], the recurrent kernel [U, 3U] and bias [U] -> h_t [T, B, U]."""
+def gru(units: int, precision: Precision, reverse: bool) -> Layer:
+    """A layer, from x_t kernel + bias [T, B, 3U], the recurrent kernel [U, 3U] and bias [U] to h_t [T, B, U]."""
+
+    each = tf.TensorSpec([None, units])
 
     @tf.custom_gradient
-    def layer(
-        inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Tensors]]:
-        units, factor = kernel.shape[0], precision.cast(kernel)
-        each = tf.TensorSpec([None, units])
+    def layer(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> Any:
+        factor = precision.cast(kernel)
 
         def forward(carry: Tensors, slices: Tensors) -> tuple[Tensors, Tensors]:
             (h,), (x,) = carry, slices
@@ -124,4 +125,4 @@ def gru(precision: Precision, reverse: bool) -> Layer:
     return layer
 
 
-CELLS: dict[str, Callable[[Precision, bool], Layer]] = {"lstm": lstm, "gru": gru}
+CELLS = {"lstm": lstm, "gru": gru}

@@ -82,7 +82,8 @@ class TensorFlowClassifier:
             logits = self._output(self._dropped(self._network(x)))
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
             loss = tf.reduce_mean(losses)
-        self._adam.apply(tape.gradient(loss, weights), learning_rate)
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, weights)]
+        self._adam.apply(gradients, learning_rate)
         correct = tf.math.count_nonzero(tf.equal(tf.argmax(logits, axis=1), y))
         return carry, (loss, correct)
 

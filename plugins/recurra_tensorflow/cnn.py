@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from recurra.contract import ClassifierSpec
+from recurra.weights import feature_map
 from recurra_tensorflow.framework import tf
-from recurra_tensorflow.precision import Precision
+from recurra_tensorflow.precision import Padding, Precision
 from recurra_tensorflow.weights import Variables
+
+PADDING: dict[str, Padding] = {"same": "SAME", "valid": "VALID"}
 
 
 class FrameFeatures:
@@ -13,6 +18,7 @@ class FrameFeatures:
 
     def __init__(self, spec: ClassifierSpec, variables: Variables) -> None:
         self._cnn = spec.model.cnn
+        self._flat = math.prod(feature_map(spec))
         self._variables = variables
         self._precision = Precision.of(spec.train.precision)
 
@@ -21,14 +27,14 @@ class FrameFeatures:
         x, w = frames, self._variables
         for number, _ in enumerate(self._cnn.channels, 1):
             x = self._convolution(x, w[f"cnn.conv{number}.kernel"], w[f"cnn.conv{number}.bias"])
-        x = tf.cast(tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]]), tf.float32)
+        x = tf.cast(tf.reshape(x, [-1, self._flat]), tf.float32)
         for number, _ in enumerate(self._cnn.dense, 1):
             y = self._precision.matmul(x, w[f"cnn.dense{number}.kernel"])
             x = tf.nn.relu(tf.nn.bias_add(y, w[f"cnn.dense{number}.bias"]))
         return x
 
     def _convolution(self, x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable) -> tf.Tensor:
-        y = self._precision.conv(x, kernel, bias, self._cnn.padding.upper())
+        y = self._precision.conv(x, kernel, bias, PADDING[self._cnn.padding])
         if self._cnn.pool > 1:
             y = tf.nn.max_pool2d(y, self._cnn.pool, self._cnn.pool, "VALID")
         # The maximum of ReLUs is the ReLU of the maximum, on pool * pool times fewer numbers.

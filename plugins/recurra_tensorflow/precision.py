@@ -7,6 +7,8 @@ from typing import Literal
 
 from recurra_tensorflow.framework import tf
 
+Padding = Literal["SAME", "VALID"]
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -23,15 +25,16 @@ class Precision:
         """`value` in `dtype`: for factors that are used many times, so that they are rounded once."""
         return tf.cast(value, self.dtype)
 
-    def matmul(self, a: tf.Tensor, b: tf.Tensor, **transpose: bool) -> tf.Tensor:
-        """a [m, k] times b [k, n] -> float32 [m, n]."""
-        return tf.cast(tf.matmul(self.cast(a), self.cast(b), **transpose), tf.float32)
+    def matmul(self, a: tf.Tensor, b: tf.Tensor, transpose_a: bool = False, transpose_b: bool = False) -> tf.Tensor:
+        """a [m, k] times b [k, n] (each after its transposition) -> float32 [m, n]."""
+        product = tf.matmul(self.cast(a), self.cast(b), transpose_a=transpose_a, transpose_b=transpose_b)
+        return tf.cast(product, tf.float32)
 
     def dense(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """x [..., k] times kernel [k, n] -> float32 [..., n]."""
         return tf.cast(tf.tensordot(self.cast(x), self.cast(kernel), axes=1), tf.float32)
 
-    def conv(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, padding: str) -> tf.Tensor:
+    def conv(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, padding: Padding) -> tf.Tensor:
         """x [N, H, W, C] convolved with kernel [k, k, C, D], plus bias [D] -> `dtype` [N, H', W', D]."""
         y = tf.nn.conv2d(self.cast(x), self.cast(kernel), strides=1, padding=padding)
         return tf.nn.bias_add(y, self.cast(bias))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recurra.contract import ClassifierSpec
+from recurra.weights import step_width
 from recurra_tensorflow.cells import CELLS
 from recurra_tensorflow.framework import tf
 from recurra_tensorflow.precision import Precision
@@ -13,13 +14,12 @@ def own_steps(x: tf.Tensor, spec: ClassifierSpec) -> tf.Tensor:
     """h_t: x [B, T, H, W, C] -> [steps, B, D], the rows of an image or the pooled, flattened frames of a clip."""
     sample, pool = spec.sample, spec.model.rnn.frame_pool
     if sample.kind == "image":
-        rows = tf.reshape(x, [-1, sample.height, sample.width * sample.channels])
+        rows = tf.reshape(x, [-1, sample.height, step_width(spec)])
         return tf.transpose(rows, [1, 0, 2])
     frames = tf.reshape(tf.transpose(x, [1, 0, 2, 3, 4]), [-1, *sample.array[1:]])
     if pool > 1:
         frames = tf.nn.avg_pool2d(frames, pool, pool, "VALID")
-    width = frames.shape[1] * frames.shape[2] * frames.shape[3]
-    return tf.reshape(frames, [sample.frames, -1, width])
+    return tf.reshape(frames, [sample.frames, -1, step_width(spec)])
 
 
 class Recurrent:
@@ -53,7 +53,8 @@ class Recurrent:
         recurrent = [tf.convert_to_tensor(w[f"{name}.recurrent_kernel"])]
         if self._rnn.cell == "gru":
             recurrent.append(tf.convert_to_tensor(w[f"{name}.recurrent_bias"]))
-        return CELLS[self._rnn.cell](self._precision, bool(direction))(inputs, *recurrent)
+        over_steps = CELLS[self._rnn.cell](self._rnn.units, self._precision, reverse=bool(direction))
+        return over_steps(inputs, *recurrent)
 
 
 class Rnn:

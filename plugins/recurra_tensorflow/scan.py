@@ -11,7 +11,7 @@ Step = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 
 UNROLLED = 64
 """Steps up to which a loop of known length is laid out in the graph: a tenth to a fifth faster to run than
-tf.while_loop on two cores, and a few hundredths of a second slower to build for each step."""
+tf.while_loop on two cores, and about a hundredth of a second slower to build for each step."""
 
 
 def scan(

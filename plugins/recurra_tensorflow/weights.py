@@ -19,12 +19,12 @@ class Variables:
     """
 
     def __init__(self, spec: ClassifierSpec, role: str) -> None:
-        self._blocks: dict[str, tuple[tf.Variable, ...]] = {}
-        for name, shape in layout(spec).items():
-            rows = _rows(spec, name, shape)
-            self._blocks[name] = tuple(
-                tf.Variable(tf.zeros((n, *shape[1:])), name=f"{role}/{name}", trainable=False) for n in rows
-            )
+        shapes = layout(spec)
+        self._rows = {name: _rows(spec, name, shape) for name, shape in shapes.items()}
+        self._blocks = {
+            name: tuple(tf.Variable(tf.zeros((n, *shape[1:])), name=f"{role}/{name}") for n in self._rows[name])
+            for name, shape in shapes.items()
+        }
 
     def __getitem__(self, name: str) -> tf.Variable:
         """The variable of a weight that lies in one."""
@@ -52,11 +52,9 @@ class Variables:
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Takes over arrays in canonical layout."""
         for name, blocks in self._blocks.items():
-            start = 0
-            for variable in blocks:
-                rows = int(variable.shape[0])
-                variable.assign(arrays[name][start : start + rows])
-                start += rows
+            ends = np.cumsum(self._rows[name])[:-1]
+            for variable, part in zip(blocks, np.split(arrays[name], ends), strict=True):
+                variable.assign(part)
 
 
 def _rows(spec: ClassifierSpec, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:

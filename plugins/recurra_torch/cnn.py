@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from recurra.contract import ClassifierSpec
 from recurra.weights import feature_map
@@ -27,9 +27,7 @@ class Cnn(nn.Module):
         )
         height, width, channels = height_width_channels
         widths = [height * width * channels, *cnn.dense]
-        self.dense = nn.ModuleList(
-            nn.Linear(inputs, width) for inputs, width in zip(widths, cnn.dense, strict=False)
-        )
+        self.dense = nn.ModuleList(nn.Linear(inputs, width) for inputs, width in zip(widths, cnn.dense, strict=False))
         self.width = widths[-1]
 
     def frames(self, frames: Tensor) -> Tensor:
@@ -38,7 +36,7 @@ class Cnn(nn.Module):
         for convolution in self.convolutions:
             maps = convolution(maps)
             # ReLU keeps order, so it may follow the pooling, where it has pool^2 times less to do.
-            maps = (F.max_pool2d(maps, self.pool) if self.pool > 1 else maps).relu_()
+            maps = (functional.max_pool2d(maps, self.pool) if self.pool > 1 else maps).relu_()
         features = maps.permute(0, 2, 3, 1).flatten(1)
         for dense in self.dense:
             features = dense(features).relu_()
@@ -51,7 +49,8 @@ class Cnn(nn.Module):
     def pieces(self) -> Iterator[Piece]:
         """What its parameters are in canonical weights."""
         for number, layer in enumerate(self.convolutions, 1):
-            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             yield Piece(f"cnn.conv{number}.kernel", layer.weight, convolution_kernel)
             yield Piece(f"cnn.conv{number}.bias", layer.bias, whole)
         for number, layer in enumerate(self.dense, 1):

@@ -15,7 +15,7 @@ class TorchBackend:
     """PyTorch on the CPU and on CUDA devices."""
 
     name = "torch"
-    contract = (1, 1)
+    contract: tuple[int, int] = (1, 1)
     capabilities = frozenset({"cnn", "rnn", "fusion", "exact-resume", "bf16"})
 
     def describe(self) -> dict[str, str]:

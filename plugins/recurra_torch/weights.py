@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recurra.contract import Weights
 
-Lookup = Callable[[nn.Parameter], Tensor]
+Lookup = Callable[[Tensor], Tensor]
 """A parameter -> a tensor of its shape: itself, or one of its moments."""
 
 
@@ -24,7 +24,7 @@ class Piece:
     """A canonical weight, or some of its first axis, as a view of a parameter."""
 
     name: str
-    parameter: nn.Parameter
+    parameter: Tensor
     view: Callable[[Tensor], Tensor]
     """A tensor of the parameter's shape -> its view in canonical axis order."""
 
@@ -59,7 +59,7 @@ class CanonicalView:
             found[piece.name].append(piece)
         self.pieces = found
 
-    def parameters(self, chosen: Callable[[str], bool]) -> list[nn.Parameter]:
+    def parameters(self, chosen: Callable[[str], bool]) -> list[Tensor]:
         """The parameters, each once, of the canonical names that are chosen."""
         return list({p.parameter: None for name, ps in self.pieces.items() if chosen(name) for p in ps})
 

@@ -120,6 +120,15 @@ def test_a_file_that_is_cut_short_is_seen(tmp_path, pixels, keep):
         Dataset.open(tmp_path)
 
 
+def test_changed_metadata_is_seen(tmp_path, pixels):
+    path = write(tmp_path, pixels) / "train-00000.parquet"
+    table = pq.read_table(path)
+    about = table.schema.metadata[b"recurra"].replace(b"stretch", b"crop")
+    pq.write_table(table.replace_schema_metadata({"recurra": about}), path)
+    with pytest.raises(RecurraError, match="metadata has changed"):
+        Dataset.open(tmp_path)
+
+
 def test_a_missing_file_is_seen(tmp_path, pixels, small_row_groups, monkeypatch):
     monkeypatch.setattr(dataset_writer, "FILE_BYTES", 20 * pixels[0].nbytes)
     (write(tmp_path, pixels) / "train-00001.parquet").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError
-from recurra.predictions import PredictionWriter, Predictions, softmax
+from recurra.predictions import Predictions, PredictionWriter, softmax
 
 CLASSES = ("cat", "dog", 'ünï, "quoted"')
 
@@ -20,7 +21,7 @@ CLASSES = ("cat", "dog", 'ünï, "quoted"')
 def write(path: Path, labels: np.ndarray | None, logits: np.ndarray, cuts: list[int], labelled: bool = True) -> None:
     edges = [0, *sorted(min(cut, len(logits)) for cut in cuts), len(logits)]
     with PredictionWriter(path, CLASSES, labelled) as writer:
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             rows = np.arange(start, stop)
             part = None if labels is None else labels[start:stop]
             writer.write(rows, [f"sample {row}" for row in rows], part, logits[start:stop])
@@ -84,12 +85,17 @@ def test_without_labels_the_columns_of_the_truth_are_left_out(tmp_path: Path, na
     assert "correct" not in text
 
 
+def break_off(path: Path) -> None:
+    with PredictionWriter(path, CLASSES) as writer:
+        writer.write(np.arange(2), ["a", "b"], np.zeros(2, np.int64), np.zeros((2, 3), np.float32))
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("name", ["p.parquet", "p.csv"])
 def test_what_breaks_off_leaves_the_earlier_file_and_nothing_else(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("earlier")
-    with pytest.raises(KeyboardInterrupt), PredictionWriter(tmp_path / name, CLASSES) as writer:
-        writer.write(np.arange(2), ["a", "b"], np.zeros(2, np.int64), np.zeros((2, 3), np.float32))
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "earlier"
 

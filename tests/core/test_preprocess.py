@@ -13,7 +13,13 @@ from recurra.survey import in_order
 
 class Notes(Silent):
     def __init__(self):
-        self.lines = []
+        self.lines, self.tasks = [], []
+
+    def begin(self, task, total, unit, done=0):
+        self.tasks.append([task, total, done])
+
+    def advance(self, done, **values):
+        self.tasks[-1][2] = done
 
     def note(self, line):
         self.lines.append(line)
@@ -93,6 +99,19 @@ def test_refused_samples_are_left_out_written_down_and_told(images, tmp_path):
     assert any("2 of 60 samples cannot be used" in line for line in notes.lines)
 
 
+def test_progress_counts_every_sample_to_the_end(images, tmp_path):
+    notes = Notes()
+    images.broken = frozenset([5])
+    made(images, tmp_path, notes)
+    assert notes.tasks == [["survey", 60, 60], ["preprocess", 60, 60]]
+
+
+def test_a_source_of_which_nothing_can_be_read_says_so(images, tmp_path):
+    images.headless = frozenset(range(60))
+    with pytest.raises(InputError, match=r"no sample of the source can be used: 'a/0000.png' is cut short"):
+        made(images, tmp_path, max_refused=1)
+
+
 def test_too_many_refused_samples_stop_the_run(images, tmp_path):
     images.broken = frozenset(range(0, 60, 10))
     with pytest.raises(InputError, match=r"6 of 60 samples cannot be used.*0.05.*'a/0000.png' is cut short"):
@@ -138,6 +157,8 @@ def test_the_settings_name_what_matters_and_nothing_else(images, clips):
     held = {"validation_fraction": 0}
     assert preprocess_settings(experiment(**held), clips) == preprocess_settings(experiment(seed=1, **held), clips)
     assert "clip" not in preprocess_settings(experiment(), images)["data"]
+    named = [{"validation_group": {"folder": 0, "hold_out": "a"}, "validation_fraction": part} for part in (0.1, 0.3)]
+    assert preprocess_settings(experiment(**named[0])) == preprocess_settings(experiment(**named[1]))
 
 
 def test_results_come_in_order_and_only_a_few_are_in_flight():

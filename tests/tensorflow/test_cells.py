@@ -44,7 +44,7 @@ def test_gradients_by_hand_are_the_derived_ones(cell, reverse, steps) -> None:
 
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        layer = tf.function(CELLS[cell](Precision.of("fp32"), reverse))
+        layer = tf.function(CELLS[cell](5, Precision.of("fp32"), reverse))
         found = layer(*values)
         expected = derived(tf, tf.reverse(values[0], [0]) if reverse else values[0], *values[1:])
         expected = tf.reverse(expected, [0]) if reverse else expected

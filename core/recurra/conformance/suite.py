@@ -246,7 +246,8 @@ class BackendSuite:
         """Sixty steps on the same few samples bring the loss far down."""
         spec = spec_of(network)
         batches = random_batches(spec, 1)
-        again = Batches(*(np.repeat(a, 60, axis=0) for a in (batches.x, batches.y, batches.learning_rates)), 0)
+        x, y, rates = (np.repeat(a, 60, axis=0) for a in (batches.x, batches.y, batches.learning_rates))
+        again = Batches(x, y, rates, 0)
         loss = self.build(spec).train_steps(again).loss
         assert loss[-1] < 0.5 * loss[0]
 

@@ -139,32 +139,39 @@ def _tiff_pages(image: Any, max_pixels: int) -> tuple[int, bool, bool]:
     return frames, grey, deep
 
 
+def _counted(image: Any, content: str | bytes, file: IO[bytes], max_pixels: int) -> tuple[int, int, bool, bool]:
+    """(the first frame that counts, how many do, whether all are grey, whether any is deeper than 8 bits)."""
+    if image.format == "GIF":
+        return (0, *gif.scan(content if isinstance(content, bytes) else _all(file)), False)
+    if image.format == "TIFF":
+        return (0, *_tiff_pages(image, max_pixels))
+    frames = image.n_frames if image.format in ("PNG", "WEBP") else 1
+    first = int(image.format == "PNG" and frames > 1 and image.default_image)
+    return first, frames - first, _is_grey(image), _is_deep(image)
+
+
 def _opened(content: str | bytes, file: IO[bytes], kind: Kind, max_pixels: int) -> _Opened:
-    start = file.read(12)
-    plugin = _plugin(start)
+    plugin = _plugin(file.read(12))
     file.seek(0)
     image: Any = plugin(file)
     _check_area(image, max_pixels)
-    first, frames, grey, deep = 0, 1, _is_grey(image), _is_deep(image)
-    if image.format == "GIF":
-        frames, grey = gif.scan(content if isinstance(content, bytes) else _all(file))
-    elif image.format == "TIFF":
-        frames, grey, deep = _tiff_pages(image, max_pixels)
-    elif image.format in ("PNG", "WEBP"):
-        first = int(image.format == "PNG" and image.n_frames > 1 and image.default_image)
-        frames = image.n_frames - first
-    if frames < 1:
-        raise UnreadableError("it has no frames")
-    moves = frames > 1 or first > 0
-    if kind == "image" and moves:
-        raise UnreadableError(f"{frames} frames, where a still image is expected (data.kind: clips reads animations)")
-    if kind == "clip" and not moves and image.format in ("JPEG", "BMP", "DIB", "PNG"):
-        raise UnreadableError("a still image, where a clip is expected (data.kind: images reads stills)")
+    first, frames, grey, deep = _counted(image, content, file, max_pixels)
     _check_area(image, max_pixels, frames)
+    _check_kind(image.format, kind, frames, moves=frames > 1 or first > 0)
     orientation = _orientation(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
     form = Form(frames, height, width, 1 if grey else 3, "float32" if deep else "uint8")
     return _Opened(image, first, orientation, form)
+
+
+def _check_kind(name: str, kind: Kind, frames: int, moves: bool) -> None:
+    if frames < 1:
+        raise UnreadableError("it has no frames")
+    if kind == "image" and moves:
+        raise UnreadableError(f"{frames} frames, where a still image is expected (data.kind: clips reads animations)")
+    # A GIF, WebP or TIFF of one frame may be a clip in which nothing moves: writers drop frames that are alike.
+    if kind == "clip" and not moves and name in ("JPEG", "BMP", "DIB", "PNG"):
+        raise UnreadableError("a still image, where a clip is expected (data.kind: images reads stills)")
 
 
 def _all(file: IO[bytes]) -> bytes:

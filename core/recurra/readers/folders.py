@@ -99,7 +99,8 @@ def told_kind(root: str, shown: str, paths: Sequence[str]) -> Kind:
         answers |= {_looks_like(root, entry) for entry in clips[::step][:_PROBED]} - {None}
     if answers == {"clip"}:
         return "clip"
-    if answers <= {"image"}:
+    # Stills right in a class folder can be nothing else, and speak for those in the folders below.
+    if not answers or ("image" in answers and "clip" not in answers):
         return "image"
     what = "folders of images" if "either" in answers else "animations and stills"
     raise InputError(f"{shown}: {what} below the classes could be images or clips; set data.kind to images or clips")

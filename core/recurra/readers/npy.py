@@ -70,14 +70,6 @@ def at(file: BinaryIO, head: Header, offset: int) -> np.ndarray:
     return np.asarray(np.memmap(file, head.dtype, "r", offset, head.shape, order))
 
 
-def loaded(path: str) -> np.ndarray:
-    """The array in a .npy file, in memory: quicker than a map for the many small files of a tree."""
-    with explained(), open(path, "rb") as file:
-        head = _checked(file)
-        values = np.fromfile(file, head.dtype, math.prod(head.shape))
-        return values.reshape(head.shape, order="F" if head.fortran else "C")
-
-
 def has_numbers(dtype: np.dtype) -> bool:
     """Whether values of this type can be pixels."""
     return dtype.kind in "buif"
@@ -127,9 +119,12 @@ def values(array: np.ndarray) -> np.ndarray:
 
 def pixels(path: str, kind: Kind, max_pixels: int) -> np.ndarray:
     """[T, H, W, C] of a sample that is a .npy file, as `form` says. UnreadableError with the reason."""
-    with explained():
-        wanted = form(path, kind, max_pixels)
-        array = values(loaded(path)).reshape(wanted.frames, wanted.height, wanted.width, wanted.channels)
+    # Read into memory: quicker than a map for the many small files of a tree.
+    with explained(), open(path, "rb") as file:
+        head = _checked(file)
+        wanted = form_of(head.shape, head.dtype, kind, max_pixels)
+        stored = np.fromfile(file, head.dtype, math.prod(head.shape))
+        array = values(stored.reshape(head.shape, order="F" if head.fortran else "C"))
         if array.dtype == np.float32 and not np.isfinite(array).all():
             raise UnreadableError("it holds NaN or infinity")
-        return array
+        return array.reshape(wanted.frames, wanted.height, wanted.width, wanted.channels)

@@ -30,11 +30,21 @@ def open_source(source: str, data: Data, more: Sequence[Reader] = ()) -> Source:
     readers = (*BUILT_IN, *more)
     path = os.path.expanduser(source)
     if data.reader is not None:
-        return _asked_for(data.reader, readers).open(path, data)
+        reader = _asked_for(data.reader, readers)
+        if reader in more or reader.name == named.NamedReader.name or os.path.lexists(path):
+            return _opened(reader, path, data)
+        raise InputError(_unrecognised(path, readers))
     for reader in readers:
         if reader.recognises(path):
-            return reader.open(path, data)
+            return _opened(reader, path, data)
     raise InputError(_unrecognised(path, readers))
+
+
+def _opened(reader: Reader, path: str, data: Data) -> Source:
+    try:
+        return reader.open(path, data)
+    except OSError as error:
+        raise InputError(f"{escaped(path)}: {error.strerror or error}; expected {reader.description}") from None
 
 
 def _asked_for(name: str, readers: Sequence[Reader]) -> Reader:

@@ -29,7 +29,7 @@ class Grid:
     @classmethod
     def of(cls, names: Sequence[str]) -> Grid:
         """The grid that these names, as shown, need."""
-        side = 46 if len(names) <= 12 else 32 if len(names) <= 25 else 24
+        side = 46 if len(names) <= 12 else 32 if len(names) <= 25 else 18
         margin = 18 + 6.6 * max(map(len, names))
         return cls(side, margin + 18, 0.72 * margin + 32, 0.62 * margin)
 
@@ -68,7 +68,8 @@ def _cells(confusion: np.ndarray, names: Sequence[str], side: int) -> Iterator[M
             "rect", x=column * side, y=row * side, width=side, height=side, fill_opacity=shade,
             class_="right" if row == column else "wrong",
         )  # fmt: skip
-        ink = "count strong" if shade > 0.62 else "count"
+        # Where dark writing gives way to light differs between the light and the dark theme.
+        ink = "count strong" if shade > 0.8 else "count firm" if shade > 0.6 else "count"
         number = svg.text((column + 0.5) * side, (row + 0.5) * side, f"{count}", class_=ink, dy=".35em")
         hint = f"{names[row]} taken for {names[column]}: {count:,} of {total:,} ({percent(count / total)})"
         yield svg.group([svg.element("title", hint), square, number])

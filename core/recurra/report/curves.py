@@ -47,9 +47,7 @@ class Curves:
             return self
         best = np.searchsorted(self.epochs, self.best).clip(0, len(self.epochs) - 1)
         at = np.unique([*np.linspace(0, len(self.epochs) - 1, POINTS).astype(int), best])
-        return Curves(
-            self.title, self.epochs[at], self.train[at], self.validation[at], self.best, self.share
-        )  # fmt: skip
+        return Curves(self.title, self.epochs[at], self.train[at], self.validation[at], self.best, self.share)
 
     def scales(self) -> tuple[Scale, Scale]:
         """(epochs across, values up)."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST = 128
-"""Pixels of a picture's longer side above which it is made smaller."""
-PNG_BYTES = 12_000
+"""Pixels that a picture's longer side is stored with at most."""
+PNG_BYTES = 4_000
 """Above this a picture is stored as JPEG: a photograph as PNG would fill the page."""
 
 
@@ -51,8 +51,10 @@ def _picture(frame: np.ndarray, side: int) -> Picture:
     from PIL import Image
 
     image = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
-    if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST))
+    # Half as many again as are shown, for screens of finer pixels.
+    most = min(LARGEST, side * 3 // 2)
+    if max(image.size) > most:
+        image.thumbnail((most, most))
     longest = max(image.size)
     zoom = max(1, side // longest)
     fitted = min(1.0, side / longest) * zoom

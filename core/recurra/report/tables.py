@@ -54,10 +54,15 @@ def tiles(material: Material) -> list[Tile]:
     within = (
         f"95% interval: {percent(interval[0])} to {percent(interval[1])}" if interval else "no interval was asked for"
     )
+    among_all = f"there are only {plural(k, 'class')}"
     return [
         Tile("Accuracy", percent(headline["accuracy"]), within),
         Tile("Macro F1", f"{headline['macro_f1']:.3f}", "every class counts the same"),
-        Tile(f"Top-{k} accuracy", percent(top), f"right within {plural(k, 'answer')}"),
+        Tile(
+            f"Top-{k} accuracy",
+            percent(top),
+            among_all if k == len(material.metrics.classes) else f"right within {plural(k, 'answer')}",
+        ),
         Tile("Log loss", f"{headline['log_loss']:.3f}", "0 is perfect"),
         Tile("Calibration error", percent(headline["ece"]), "ECE, 0 is perfect"),
         Tile("Training", duration(training["seconds"]), f"{rate(training['samples_per_second'])} samples/s"),

@@ -79,13 +79,15 @@ def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, 
 
 def summary(run: Run) -> dict[str, Any]:
     """What `--json` prints of a run."""
-    names = ("cache", "why", "seconds", "artifact")
+    from recurra.run import STAGES
+
+    names, done = ("cache", "why", "seconds", "artifact"), run.record["stages"]
     return {
         "run": str(run.folder),
         "name": run.record["name"],
         "backend": run.record["backend"],
         "model": run.record["model"],
-        "stages": {stage: {name: done[name] for name in names} for stage, done in run.record["stages"].items()},
+        "stages": {stage: {name: done[stage][name] for name in names} for stage in STAGES if stage in done},
         "metrics": run.record["metrics"],
         "report": run.record["report"],
     }

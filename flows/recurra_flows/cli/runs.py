@@ -48,7 +48,7 @@ def show(run: str, /, *, json: output.Json = False) -> int:
         The run's id, its beginning, its folder, or `latest`.
     """
     from recurra.home import Home
-    from recurra.run import Run
+    from recurra.run import STAGES, Run
 
     found = Run.open(Home.default(), run)
     record = {**found.record, "status": status(found)}
@@ -58,10 +58,8 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     print(f"{found.id}: {record['model']} on {record['backend']}, {record['status']}, started {record['started']}")
     if record.get("error"):
         print(f"error: {record['error']}")
-    stages = [
-        (name, done["cache"], output.seconds(done["seconds"]), done["why"], done["artifact"])
-        for name, done in record["stages"].items()
-    ]
+    done = [(name, record["stages"][name]) for name in STAGES if name in record["stages"]]
+    stages = [(name, of["cache"], output.seconds(of["seconds"]), of["why"], of["artifact"]) for name, of in done]
     output.table(("stage", "cache", "time", "why", "artifact"), stages, right=["time"])
     for name, value in record["metrics"].items():
         print(f"{name} {_cell(value)}")

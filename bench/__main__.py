@@ -1,0 +1,57 @@
+"""The command: python -m bench [--quick] [--only torch|tensorflow|keras-torch|loading] [--json FILE] [--device gpu]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from recurra.errors import RecurraError
+
+GROUPS = ("torch", "keras-torch", "tensorflow", "loading")
+ROUNDS, LOADING_ROUNDS = 5, 15
+QUICK_ROUNDS, QUICK_TIMES = 2, 8
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
+    parser.add_argument("--only", choices=GROUPS, action="append", help="leave out the rest (can be repeated)")
+    parser.add_argument("--quick", action="store_true", help="a few short rounds, to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's numbers here too")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="what everybody trains on")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measures, prints, and writes the JSON."""
+    from bench import contenders, contest, loading, table
+    from bench.scenario import SCENARIOS
+    from recurra.progress import for_stream
+
+    asked, progress = arguments(), for_stream()
+    only, rounds = asked.only or GROUPS, QUICK_ROUNDS if asked.quick else ROUNDS
+    scenarios = [each.on(asked.device, QUICK_TIMES if asked.quick else 1) for each in SCENARIOS]
+    contests, loaded = [], []
+    for backend, ours in contenders.RECURRA.items():
+        rivals = [rival for rival in contenders.RIVALS[backend] if rival.group in only]
+        if rivals:
+            contests.append(contest.hold(ours, rivals, scenarios, rounds, progress))
+    if "loading" in only:
+        samples = loading.SAMPLES // (QUICK_TIMES if asked.quick else 1)
+        loaded = loading.measure(samples, rounds if asked.quick else LOADING_ROUNDS, progress)
+    about = table.machine(asked.device)
+    table.show(about, contests, loaded, asked.quick)
+    if asked.json is not None:
+        numbers = table.as_json(about, contests, loaded, asked.quick)
+        asked.json.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RecurraError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,147 @@
+"""A small backend in NumPy, installed for the tests, so that flows run in worker processes without a framework."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLAIN = '''
+import os, signal, time
+import numpy as np
+from recurra.contract import Device, StepRecords
+from recurra.hookspecs import hookimpl
+
+
+class Plain:
+    """Trains its biases a little, and answers with them and the first pixels."""
+
+    def __init__(self, spec):
+        self.spec, self.steps = spec, 0
+
+    def train_steps(self, batches):
+        time.sleep(float(os.environ.get("PLAIN_SLOW", 0)))
+        if os.environ.get("PLAIN_DIES") == "always":
+            os.kill(os.getpid(), signal.SIGKILL)
+        print("a framework's chatter")
+        self.steps += len(batches.x)
+        self._weights["output.bias"] += batches.x.mean(dtype=np.float32)
+        return StepRecords(np.full(len(batches.x), 0.5, np.float32), np.zeros(len(batches.x), np.int64))
+
+    def logits(self, x):
+        bias = self._weights["output.bias"]
+        return (x.reshape(len(x), -1)[:, : self.spec.classes] + bias).astype(np.float32)
+
+    def weights(self):
+        return {name: array.copy() for name, array in self._weights.items()}
+
+    def load_weights(self, weights):
+        self._weights = {name: np.array(array) for name, array in weights.items()}
+
+    def training_state(self):
+        zeros = {f"adam.{m}.{n}": np.zeros_like(a) for m in "mv" for n, a in self._weights.items()}
+        return {"adam.step": np.int64(self.steps), **zeros}
+
+    def load_training_state(self, state):
+        self.steps = int(state["adam.step"])
+
+
+class PlainBackend:
+    name, contract, capabilities = "plain", (1, 1), frozenset({"cnn", "rnn", "fusion"})
+
+    def describe(self):
+        return {"plain": "1"}
+
+    def devices(self):
+        return [Device("cpu", "this one")]
+
+    def build(self, spec, device, seed):
+        return Plain(spec)
+
+
+@hookimpl
+def recurra_backend():
+    return PlainBackend()
+'''
+
+
+@pytest.fixture(scope="session")
+def plain_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH in which the backend `plain` is installed."""
+    folder = tmp_path_factory.mktemp("plain")
+    (folder / "plain_backend.py").write_text(PLAIN)
+    info = folder / "plain_backend-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-backend\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[recurra.backends]\nplain = plain_backend\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """A Prefect server for all the tests of this folder."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=240):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a home folder of its own and the backend `plain`; an experiment in e.yaml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECURRA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PYTHONPATH", str(plain_path))
+    monkeypatch.syspath_prepend(str(plain_path))
+    (tmp_path / "e.yaml").write_text(
+        "backend: plain\ndata: {source: digits}\ntrain: {epochs: 2}\nevaluate: {bootstrap: 10}\n"
+    )
+    return tmp_path
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def started(*arguments: str, **env: str) -> subprocess.Popen[str]:
+    """`recurra ARGUMENTS` in a process of its own, in a group of its own."""
+    code = "import sys; from recurra_flows.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def recurra(place: Path) -> Command:
+    """Runs `recurra ARGUMENTS` to its end."""
+
+    def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        with started(*arguments, **env) as process:
+            out, err = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture
+def run_json(recurra: Command, prefect_api: str) -> Callable[..., dict[str, Any]]:
+    """Runs `recurra run ... --json` on the tests' server; what it printed."""
+
+    def run(*arguments: str, **env: str) -> dict[str, Any]:
+        done = recurra("run", *arguments, "--json", PREFECT_API_URL=prefect_api, **env)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

@@ -1,0 +1,34 @@
+"""Worker processes by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recurra.errors import InputError, RecurraError
+from recurra.progress import Silent
+from recurra_flows.workers import WorkerLostError, run_worker
+
+
+def test_a_worker_answers_and_its_chatter_goes_to_the_log(place: Path) -> None:
+    answer = run_worker("devices", {"backend": "plain"}, Silent(), place / "log")
+    assert answer["devices"] == [{"name": "cpu", "description": "this one"}]
+    assert (place / "log").is_file()
+
+
+def test_a_wrong_request_is_an_input_error_here_too_with_the_workers_traceback(place: Path) -> None:
+    with pytest.raises(InputError, match="not installed") as raised:
+        run_worker("devices", {"backend": "plian"}, Silent(), place / "log")
+    assert "Traceback" in raised.value.__notes__[0]
+
+
+def test_a_fault_in_a_worker_is_one_line(place: Path) -> None:
+    with pytest.raises(RecurraError, match="devices: KeyError") as raised:
+        run_worker("devices", {}, Silent(), place / "log")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_worker_that_dies_is_lost_with_the_place_of_what_it_printed(place: Path) -> None:
+    with pytest.raises(WorkerLostError, match=r"exit status 1.*log"):
+        run_worker("devices", {}, Silent(), place / "log", {"PYTHONHASHSEED": "wrong"})

@@ -11,7 +11,7 @@ from recurra.errors import RecurraError
 
 GROUPS = ("torch", "keras-torch", "tensorflow", "loading")
 ROUNDS, LOADING_ROUNDS = 5, 15
-QUICK_ROUNDS, QUICK_TIMES = 2, 8
+QUICK_ROUNDS, QUICK_TIMES = 2, 4
 
 
 def arguments() -> argparse.Namespace:

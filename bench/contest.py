@@ -76,9 +76,8 @@ def hold(
 def _result(
     players: Sequence[Player], rivals: Sequence[Rival], scenario: Scenario, rounds: int, progress: Progress
 ) -> Result:
-    progress.begin(
-        f"{players[0].contender.name}: {scenario.name}", (rounds + 1) * len(players) * scenario.samples, "samples"
-    )
+    total = (rounds + 1) * len(players) * scenario.samples
+    progress.begin(f"{players[0].contender.name}: {scenario.name}", total, "samples")
     for player in players:
         player.prepare(scenario, rounds + 1)
     table: list[list[Round]] = []

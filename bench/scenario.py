@@ -69,7 +69,7 @@ class Scenario:
 
 SCENARIOS = (
     Scenario("cnn", IMAGE, 4096),
-    Scenario("rnn", IMAGE, 4096),
-    Scenario("fusion", IMAGE, 2048),
-    Scenario("fusion", CLIP, 1024),
+    Scenario("rnn", IMAGE, 2048),
+    Scenario("fusion", IMAGE, 1024),
+    Scenario("fusion", CLIP, 512),
 )

@@ -42,8 +42,8 @@ def show(about: dict[str, str], contests: Sequence[Contest], loading: Sequence[L
         f"{about['processor']}; {about['platform']}; on the {about['device'].upper()}",
         ", ".join(f"{name} {about[name]}" for name in versions if name in about),
     ]
-    for part in (*lines, *map(_training, contests), *([_loading(loading)] if loading else [])):
-        console.print(part, highlight=False)
+    console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
+    console.print(*map(_training, contests), *([_loading(loading)] if loading else []))
     if quick:
         console.print("\nMade with --quick: rounds this short show that it runs, not how fast.")
 

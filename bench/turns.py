@@ -58,7 +58,7 @@ class Player:
         environment = {**(_CPU_ONLY if device == "cpu" else {}), **contender.environment}
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._log = tempfile.NamedTemporaryFile(prefix="recurra-bench-", suffix=".log")
+        self._log = tempfile.NamedTemporaryFile(prefix="recurra-bench-", suffix=".log")  # noqa: SIM115 - closed on exit
         arguments = (theirs, contender.module, environment, self._log.name)
         self._process = context.Process(target=_play, args=arguments, daemon=True)
         self._process.start()
@@ -66,19 +66,19 @@ class Player:
 
     def prepare(self, scenario: Scenario, epochs: int) -> None:
         """Returns when the contender has made its data and its network and waits for its first turn."""
-        self._connection.send((scenario, epochs))
+        self._tell((scenario, epochs))
         self._expect("ready")
 
     def turn(self, last: bool) -> Round:
         """Lets it train one epoch."""
-        self._connection.send("go")
+        self._tell("go")
         done = Round(*self._receive())
         self._expect("done" if last else "ready")
         return done
 
     def leave(self) -> int:
         """Ends the process in good order: the largest memory that it had, in bytes."""
-        self._connection.send(None)
+        self._tell(None)
         peak = self._receive()
         self._process.join()
         return peak
@@ -91,6 +91,10 @@ class Player:
         self._process.join()
         self._log.close()
 
+    def _tell(self, message: object) -> None:
+        with suppress(BrokenPipeError):  # its process ended: receiving says so
+            self._connection.send(message)
+
     def _expect(self, word: str) -> None:
         found = self._receive()
         if found != word:
@@ -99,7 +103,7 @@ class Player:
     def _receive(self) -> Any:
         try:
             found = self._connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self._process.join()
             log = self._log.read().decode(errors="replace")
             raise RecurraError(f"{self.contender.name}: its process ended ({self._process.exitcode}):\n{log}") from None

@@ -24,7 +24,9 @@ def to_numpy(column: pa.Array | pa.ChunkedArray, shape: Sequence[int], dtype: np
         return np.empty((0, *shape), dtype)
     size = column.type.byte_width // np.dtype(dtype).itemsize
     flat = np.frombuffer(buffer, dtype)[column.offset * size : (column.offset + len(column)) * size]
-    return flat.reshape(-1, *shape)
+    values = flat.reshape(-1, *shape)
+    values.flags.writeable = False  # They are Arrow's, and Arrow's values do not change.
+    return values
 
 
 def opened(path: Path, footer: pq.FileMetaData | None = None, mapped: bool = True) -> pq.ParquetFile:

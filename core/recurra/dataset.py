@@ -18,8 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +31,6 @@ import pyarrow.parquet as pq
 
 from recurra.columns import damage_named, opened, to_numpy
 from recurra.contract import SampleShape
-from recurra.environment import usable_cores
 from recurra.errors import RecurraError
 from recurra.normalisation import Normalisation
 from recurra.readers.reader import Refused
@@ -45,6 +43,9 @@ FORMAT = 1
 METADATA = "recurra"
 REFUSED_FILE = "refused.parquet"
 REFUSED_SCHEMA = pa.schema([("row", pa.int64()), ("source", pa.string()), ("reason", pa.string())])
+
+_ROWS = 512
+"""Read at once where all would be too much."""
 
 
 def schema(sample: SampleShape, dtype: str, groups: bool) -> pa.Schema:
@@ -112,19 +113,16 @@ class Split:
         """
         if self.nbytes > (_quarter_of_memory() if limit is None else limit):
             return self._mapped(scratch)
-        parts = self._row_groups()
-        if len(parts) == 1:
-            return self._read(*parts[0][:2])
+        if len(self.files) == 1:
+            # Arrow joins the row groups of one batch in one buffer: no copy of ours, and half the work.
+            blocks = list(self._blocks(max(1, len(self))))
+            if len(blocks) == 1:
+                return blocks[0]
         pixels = np.empty((len(self), *self.sample.array), self.dtype)
-
-        def fill(part: tuple[int, int, int]) -> None:
-            file, row_group, start = part
-            rows = self._read(file, row_group)
-            pixels[start : start + len(rows)] = rows
-
-        # Row groups in parallel: verifying the checksums costs more than the copy.
-        with ThreadPoolExecutor(min(8, usable_cores())) as pool:
-            list(pool.map(fill, parts))
+        start = 0
+        for block in self._blocks(_ROWS):
+            pixels[start : start + len(block)] = block
+            start += len(block)
         pixels.flags.writeable = False
         return pixels
 
@@ -149,9 +147,16 @@ class Split:
                 start += footer.row_group(row_group).num_rows
         return parts
 
-    def _read(self, file: int, row_group: int, mapped: bool = True) -> np.ndarray:
+    def _blocks(self, rows: int, mapped: bool = True) -> Iterator[np.ndarray]:
+        """All pixels in order, at most `rows` samples at once."""
+        for path, footer in zip(self.files, self.footers, strict=True):
+            with damage_named(path), opened(path, footer, mapped) as parquet:
+                for batch in parquet.iter_batches(rows, columns=["pixels"], use_threads=False):
+                    yield to_numpy(batch.column(0), self.sample.array, self.dtype)
+
+    def _read(self, file: int, row_group: int) -> np.ndarray:
         path = self.files[file]
-        with damage_named(path), opened(path, self.footers[file], mapped) as parquet:
+        with damage_named(path), opened(path, self.footers[file]) as parquet:
             column = parquet.read_row_group(row_group, columns=["pixels"], use_threads=False)["pixels"]
             return to_numpy(column, self.sample.array, self.dtype)
 
@@ -169,8 +174,8 @@ class Split:
             path = Path(file.name)
             try:
                 # Written, not copied through a mapping: that would count as memory until the kernel takes it back.
-                for index, row_group, _ in self._row_groups():
-                    file.write(self._read(index, row_group, mapped=False).data.cast("B"))
+                for block in self._blocks(_ROWS, mapped=False):
+                    file.write(block.data.cast("B"))
                 file.flush()
                 return np.memmap(path, self.dtype, mode="r", shape=(len(self), *self.sample.array))
             except OSError as error:

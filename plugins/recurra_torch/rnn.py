@@ -1,7 +1,7 @@
 """The recurrent network over the rows of an image or the frames of a clip: PyTorch's own LSTM and GRU.
 
-They are fused on the CPU (oneDNN) and on GPUs (cuDNN), and were twice as fast here as a loop over the steps with a
-backward pass written by hand. PyTorch has two biases for each gate; the canonical weights have one, so the other stays
+The LSTM is fused on the CPU (oneDNN), both are on GPUs (cuDNN); on a CPU the LSTM took about half the time of a loop
+over the steps with a backward pass written by hand. PyTorch has two biases for each gate; the canonical weights have one, so the other stays
 zero and does not train.
 """
 
@@ -17,7 +17,7 @@ from recurra.contract import ClassifierSpec, SampleShape
 from recurra.weights import GATES, step_width
 from recurra_torch.weights import Piece, transposed, whole
 
-_CONSTANTS_AT_ONCE = {"cpu": 128, "cuda": 512}
+_CONSTANTS_AT_ONCE = {"cpu": 64, "cuda": 512}
 """Samples to put through the network together when each has constant gates (see `Rnn.forward`): the extra work grows
 with their number, and fewer at once keep a GPU less busy."""
 
@@ -101,10 +101,10 @@ class Rnn(nn.Module):
         weights = [kernels.get(name, weight) for name, weight in self.layers.named_parameters()]
         zeros = steps.new_zeros(self.layers.num_layers * len(self.directions), samples, self.layers.hidden_size)
         how = (True, self.layers.num_layers, 0.0, self.training, self.layers.bidirectional, False)
-        inputs = torch.cat([steps, select], 2)
+        inputs, weights = torch.cat([steps, select], 2), in_one_piece(weights) if steps.is_cuda else weights
         if self.cell == "lstm":
-            return self._of_last_layer(torch.lstm(inputs, (zeros, zeros), _in_one_piece(weights), *how)[1])
-        return self._of_last_layer(torch.gru(inputs, zeros, _in_one_piece(weights), *how)[1])
+            return self._of_last_layer(torch.lstm(inputs, (zeros, zeros), weights, *how)[1])
+        return self._of_last_layer(torch.gru(inputs, zeros, weights, *how)[1])
 
     def _of_last_layer(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         hidden = state[0] if isinstance(state, tuple) else state
@@ -121,10 +121,8 @@ class Rnn(nn.Module):
                 yield Piece(f"{name}.recurrent_bias", self._parameter("bias_hh", layer, direction), self._candidate)
 
 
-def _in_one_piece(weights: list[Tensor]) -> list[Tensor]:
-    """The weights; on a GPU laid out in cuDNN's order in one buffer, without which it warns and copies them itself."""
-    if not weights[0].is_cuda:
-        return weights
+def in_one_piece(weights: list[Tensor]) -> list[Tensor]:
+    """A cell's weights, laid out in one buffer in cuDNN's order, without which cuDNN warns and copies them itself."""
     # Kernels of every layer first, then biases: both keep their order.
     ordered = sorted(range(len(weights)), key=lambda index: weights[index].dim() == 1)
     buffer = torch.cat([weights[index].flatten() for index in ordered])

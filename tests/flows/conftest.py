@@ -110,8 +110,7 @@ def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def started(*arguments: str, **env: str) -> subprocess.Popen[str]:
-    """`recurra ARGUMENTS` in a process of its own, in a group of its own."""
+def _started(*arguments: str, **env: str) -> subprocess.Popen[str]:
     code = "import sys; from recurra_flows.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -124,11 +123,17 @@ def started(*arguments: str, **env: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
+def started(place: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `recurra ARGUMENTS` in a process of its own, in a group of its own."""
+    return _started
+
+
+@pytest.fixture
 def recurra(place: Path) -> Command:
     """Runs `recurra ARGUMENTS` to its end."""
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        with started(*arguments, **env) as process:
+        with _started(*arguments, **env) as process:
             out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 

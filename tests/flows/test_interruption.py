@@ -18,16 +18,12 @@ pytestmark = pytest.mark.prefect
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _interrupted(number: int, prefect_api: str) -> subprocess.Popen[str]:
-    """A run that got the signal while its worker was training, and its worker."""
-    from conftest import started
-
-    process = started("run", "e.yaml", PREFECT_API_URL=prefect_api, PLAIN_SLOW="0.5")
+def _interrupt(process: subprocess.Popen[str], number: int) -> None:
+    """Sends the signal to a run whose worker is training, and sees both end."""
     worker = _until(lambda: _worker_in_training(process.pid))
     os.kill(process.pid, number)
     process.communicate(timeout=60)
     _until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
-    return process
 
 
 def _until(found: Callable[[], Any]) -> Any:
@@ -53,9 +49,15 @@ def _worker_in_training(pid: int) -> psutil.Process | None:
     [(signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 130, "stopped"), (signal.SIGKILL, -9, "killed")],
 )
 def test_an_interrupted_run_ends_its_worker_says_what_it_was_and_goes_on(
-    recurra: Command, run_json: Callable[..., Any], prefect_api: str, number: int, status: int, recorded: str
+    recurra: Command,
+    started: Callable[..., subprocess.Popen[str]],
+    prefect_api: str,
+    number: int,
+    status: int,
+    recorded: str,
 ) -> None:
-    process = _interrupted(number, prefect_api)
+    process = started("run", "e.yaml", PREFECT_API_URL=prefect_api, PLAIN_SLOW="0.5")
+    _interrupt(process, number)
     assert process.returncode == status
     shown = json.loads(recurra("runs", "show", "latest", "--json").stdout)
     assert shown["status"] == recorded

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.prefect
@@ -46,9 +47,7 @@ def test_a_damaged_or_removed_artifact_is_noticed_and_made_again(run_json: RunJs
             path.unlink()
         folder.rmdir()
     again = run_json("e.yaml")
-    assert _hits(again) == {"preprocess": "hit", "train": "miss", "evaluate": "hit", "report": "miss"} or _hits(
-        again
-    ) == {"preprocess": "hit", "train": "miss", "evaluate": "hit", "report": "hit"}
+    assert _hits(again) | {"report": ""} == {"preprocess": "hit", "train": "miss", "evaluate": "hit", "report": ""}
     assert ("damaged" if harm == "damaged" else "gone") in again["stages"]["train"]["why"]
     assert weights.read_bytes() == before
 
@@ -97,16 +96,19 @@ def test_predictions_go_through_the_runs_own_preprocessing_and_what_cannot_be_re
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["predicted"]) == (0, 1)
     assert [Path(each["source"]).name for each in answer["refused"]] == ["b.png"]
-    assert (place / "p.csv").read_text().splitlines()[1].startswith("0,new/a.png")
+    assert (place / "p.csv").read_text().splitlines()[1].startswith('0,"new/a.png"')
     assert recurra("predict", "latest", "new/b.png").returncode == 2
 
 
 def test_without_an_api_a_server_of_the_runs_own_is_started_and_gone_afterwards(
     recurra: Callable[..., subprocess.CompletedProcess[str]], place: Path
 ) -> None:
-    import psutil
-
     done = recurra("run", "e.yaml", "--json")
     assert done.returncode == 0, done.stderr
     assert (place / "prefect" / "prefect.db").is_file()
-    assert not [p for p in psutil.process_iter(["cmdline"]) if "recurra_flows.server" in (p.info["cmdline"] or [])]
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if "recurra_flows.server" in (process.info["cmdline"] or [])
+        and (process.info["environ"] or {}).get("PREFECT_HOME") == str(place / "prefect")
+    ]

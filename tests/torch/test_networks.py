@@ -61,6 +61,29 @@ def test_parts_of_a_fused_batch_give_what_the_whole_batch_gives(build, monkeypat
         np.testing.assert_allclose(array, states[1][name], rtol=1e-4, atol=1e-7, err_msg=name)
 
 
+def test_deep_fused_images_in_both_directions_are_those_of_the_reference(build) -> None:
+    rnn = Rnn(units=4, layers=2, bidirectional=True)
+    spec = ClassifierSpec(Model(kind="fusion", cnn=Cnn(channels=(3,)), rnn=rnn), Train(), IMAGE, 4)
+    classifier = build(spec)
+    x = random_batches(spec, 1).x[0]
+    np.testing.assert_allclose(
+        classifier.logits(x), reference.logits(x, classifier.weights(), spec), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_weights_in_one_piece_are_the_same_weights_kernels_before_biases() -> None:
+    import torch
+
+    from recurra_torch.rnn import in_one_piece
+
+    weights = list(torch.nn.LSTM(3, 2, 2, bidirectional=True).parameters())
+    found = in_one_piece(weights)
+    assert all(torch.equal(one, other) for one, other in zip(found, weights, strict=True))
+    kernels_first = [w for w in found if w.dim() == 2] + [w for w in found if w.dim() == 1]
+    ends = [w.storage_offset() + w.numel() for w in kernels_first]
+    assert [w.storage_offset() for w in kernels_first] == [0, *ends[:-1]]
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_the_second_bias_of_each_gate_stays_zero(build, cell) -> None:
     spec = replace(spec_of("cnn-image", weight_decay=0.1), model=Model(kind="rnn", rnn=Rnn(cell=cell, units=3)))

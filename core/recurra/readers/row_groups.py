@@ -125,6 +125,9 @@ class TableSource:
         with explained(f"row group {group.number}"), _parquet(path) as file:
             column = file.read_row_group(group.number, columns=[self.column]).column(0).combine_chunks()
             array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+            if len(array) != group.rows:
+                raise UnreadableError(f"damaged: {len(array)} values, {group.rows} were written")
+            array.validate(full=True)
             return array.field("bytes") if pa.types.is_struct(array.type) else array
 
     def _by_group(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, pa.Array | UnreadableError]]:

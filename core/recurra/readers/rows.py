@@ -11,6 +11,7 @@ import numpy as np
 from recurra.errors import InputError
 from recurra.experiment import Data
 from recurra.readers import npy
+from recurra.readers.fingerprint import digest_of_values
 from recurra.readers.reader import Block, Form, Kind, Refused, Samples
 from recurra.readers.unreadable import UnreadableError
 
@@ -89,8 +90,9 @@ class RowSource:
     refused: Sequence[Refused] = ()
 
     def digest(self) -> str:
-        """sha256 (hex) of what the arrays and labels were read from."""
-        return self.fingerprint()
+        """sha256 (hex) of what the arrays and labels were read from, and of the classes' names."""
+        # Fashion-MNIST has named classes when it is asked for by name, and numbers as a folder of the same files.
+        return digest_of_values(self.fingerprint().encode(), *(name.encode() for name in self.classes))
 
     def _starts(self) -> np.ndarray:
         return np.concatenate([[0], np.cumsum([len(part.array) for part in self.parts])])
@@ -125,7 +127,7 @@ class RowSource:
         array = picked.reshape(len(rows), form.frames, form.height, form.width, form.channels)
         if array.dtype == np.uint8:
             return array, np.ones(len(rows), bool)
-        return array, np.isfinite(array).all((1, 2, 3, 4))
+        return array, np.asarray(np.isfinite(array).all((1, 2, 3, 4)))
 
 
 def _picked(array: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from recurra.readers import decode
 from recurra.readers.files import Entry, Frames
@@ -14,6 +15,8 @@ from recurra.readers.unreadable import UnreadableError
 
 _ALONE = frozenset({".gif", ".apng", ".npy"})
 """Of the files that are clips by themselves wherever they lie; other images in a folder of a clip are its frames."""
+
+_NO_FILE = "neither a file nor a folder, or a link to nothing"
 
 
 @dataclass
@@ -36,23 +39,26 @@ class Folder:
     path: str
     folders: tuple[str, ...]
     files: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    """Neither: pipes, devices, links to nothing. Opening a pipe would wait for ever."""
 
 
 def listed(root: str, path: str = "") -> Folder:
     """The folder at `path` below `root`; hidden files and what desktops leave behind are passed over."""
-    folders, files = [], []
+    folders, files, others = [], [], []
     with os.scandir(os.path.join(root, path)) as entries:
         for entry in entries:
             if not is_ignored(entry.name):
-                (folders if _is_folder(entry) else files).append(entry.name)
-    return Folder(path, tuple(sorted(folders)), tuple(sorted(files)))
+                kind = _kind(entry)
+                (folders if kind == "folder" else files if kind == "file" else others).append(entry.name)
+    return Folder(path, *(tuple(sorted(names)) for names in (folders, files, others)))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _kind(entry: os.DirEntry[str]) -> Literal["folder", "file", "other"]:
     try:
-        return entry.is_dir()
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
     except OSError:  # a link that leads to itself
-        return False
+        return "other"
 
 
 def below(path: str, name: str) -> str:
@@ -111,6 +117,7 @@ def search(root: str, path: str, kind: Kind, top_is_clip: bool = False) -> Found
     found = Found()
     try:
         for folder in _walk(root, path):
+            found.foreign += [foreign(below(folder.path, name), _NO_FILE) for name in folder.others]
             for name in folder.files:
                 where, kind_of = below(folder.path, name), extension(name)
                 if kind_of not in decode.EXTENSIONS and kind_of != ".npy":

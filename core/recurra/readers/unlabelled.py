@@ -28,6 +28,8 @@ def _found(path: str, kind: Kind) -> Found:
         return search("", path, kind, top_is_clip=True)
     if not os.path.lexists(path):
         return Found(foreign=[foreign(path, "no such file or folder")])
+    if not os.path.isfile(path):
+        return Found(foreign=[foreign(path, "neither a file nor a folder, or a link to nothing")])
     return _single(path)
 
 

@@ -79,6 +79,8 @@ def test_fashion_mnist_by_name_has_named_classes(fashion_mnist: Path, home: Path
     source = open_source("fashion-mnist", Data(source="fashion-mnist"))
     assert source.classes[9] == "ankle boot"
     assert len(source.samples) == 70_000
+    # Else a dataset with numbers for names would be found under the digest of this one.
+    assert source.digest() != open_source(str(fashion_mnist), Data(source="x")).digest()
 
 
 def test_without_a_network_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,15 @@ def test_links_that_lead_in_circles_come_to_an_end(tmp_path: Path) -> None:
     assert set(opened(tmp_path, kind="images").samples.sources) >= {"a/1.png", "b/1.png"}
 
 
+def test_pipes_and_links_to_nothing_are_not_waited_for(tmp_path: Path) -> None:
+    stills(tmp_path, ["a/1.png", "b/1.png"])
+    os.mkfifo(tmp_path / "a/pipe.png")
+    (tmp_path / "b/gone.png").symlink_to("nowhere.png")
+    source = opened(tmp_path)
+    assert {refused.source for refused in source.refused} == {"a/pipe.png", "b/gone.png"}
+    assert len(everything(source).rows) == 2
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

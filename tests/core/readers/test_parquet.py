@@ -139,6 +139,18 @@ def test_tables_that_do_not_fit_are_explained(tmp_path: Path, columns, settings,
     assert "\n" not in str(error.value)
 
 
+def test_a_dataset_that_recurra_wrote_is_a_source(tmp_path: Path) -> None:
+    from recurra.experiment import Experiment
+    from recurra.preprocess import preprocess
+    from recurra.progress import Silent
+
+    data = Data(source="digits")
+    preprocess(open_source("digits", data), Experiment(name="digits", data=data), tmp_path, Silent())
+    source = opened(tmp_path)
+    assert (source.kind, source.classes, len(source.samples)) == ("image", tuple("0123456789"), 1797)
+    assert set(source.samples.splits) == {"train", "validation", "test"}
+
+
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "set.parquet").write_bytes(b"PAR1 nothing PAR1")
     with pytest.raises(InputError, match=r"set\.parquet: damaged"):

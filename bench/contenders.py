@@ -37,11 +37,11 @@ RIVALS = {
     "torch": (
         Rival(Contender("PyTorch loop", "bench.torch_loop"), "torch"),
         Rival(Contender("Lightning", "bench.lightning_loop"), "torch", {"cnn": 1.5, "fusion": 3.0}),
-        Rival(Contender("Keras fit (PyTorch)", "bench.keras_fit", {"KERAS_BACKEND": "torch"}), "keras-torch"),
+        Rival(Contender("Keras on PyTorch", "bench.keras_fit", {"KERAS_BACKEND": "torch"}), "keras-torch"),
     ),
     "tensorflow": (
         Rival(
-            Contender("Keras fit (TensorFlow)", "bench.keras_fit", {"KERAS_BACKEND": "tensorflow"}),
+            Contender("Keras on TensorFlow", "bench.keras_fit", {"KERAS_BACKEND": "tensorflow"}),
             "tensorflow",
             {"cnn": 1.1, "fusion": 3.0},
         ),

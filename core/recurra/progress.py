@@ -72,7 +72,7 @@ def _shown(values: dict[str, float]) -> str:
 
 
 class Lines:
-    """Plain lines, for logs: one at most every `every` seconds, and each task's last."""
+    """Plain lines, for logs: one every `every` seconds while a task goes on, so that a short task has none."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 10.0) -> None:
         self.stream, self.every = stream or sys.stderr, every
@@ -91,8 +91,7 @@ class Lines:
             self._line()
 
     def end(self) -> None:
-        """The task's last line."""
-        self._line()
+        """Nothing: what the task came to is noted by whoever did it."""
 
     def note(self, line: str) -> None:
         """The line itself."""

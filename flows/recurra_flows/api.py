@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from recurra.errors import RecurraError
@@ -80,8 +81,8 @@ def serve(note: Callable[[str], None]) -> Callable[[], None]:
     The user's API is taken as it is. Without one, a server is started at once, in a process that ends with this one,
     however this one ends.
     """
-    if chosen_url():
-        return lambda: None
+    if chosen := chosen_url():
+        return lambda: _reach(chosen)
     printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
@@ -107,8 +108,18 @@ def answers(url: str, seconds: float = 3.0) -> bool:
         opener = build_opener(ProxyHandler({})) if "//127.0.0.1" in url or "//localhost" in url else build_opener()
         with opener.open(f"{url}/health", timeout=seconds):
             return True
+    except HTTPError as error:
+        return error.code < 500  # it asks for a login, which Prefect's own settings hold
     except (OSError, ValueError):
         return False
+
+
+def _reach(url: str) -> None:
+    if not answers(url, 10.0):
+        raise RecurraError(
+            f"the Prefect API {url} does not answer; start it (`prefect server start`), or unset PREFECT_API_URL"
+            " for a server of the run's own"
+        )
 
 
 def _wait(server: subprocess.Popen[bytes], url: str, printed: Any, note: Callable[[str], None]) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from recurra import stages
 from recurra.experiment import Experiment
 from recurra.home import Home
 from recurra.progress import Progress
@@ -45,6 +46,8 @@ def execute(
 
     from recurra_flows.recognition import recognition
 
+    # What is wrong with the source is said while the server is still starting.
+    stages.open_source(experiment)
     wait()
     run = _begun(home, experiment, run, file)
     spectator.began(run)

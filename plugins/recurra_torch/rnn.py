@@ -1,8 +1,8 @@
 """The recurrent network over the rows of an image or the frames of a clip: PyTorch's own LSTM and GRU.
 
 The LSTM is fused on the CPU (oneDNN), both are on GPUs (cuDNN); on a CPU the LSTM took about half the time of a loop
-over the steps with a backward pass written by hand. PyTorch has two biases for each gate; the canonical weights have one, so the other stays
-zero and does not train.
+over the steps with a backward pass written by hand. PyTorch has two biases for each gate; the canonical weights have
+one, so the other stays zero and does not train.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recurra.weights import GATES, step_width
 from recurra_torch.weights import Piece, transposed, whole
 
 _CONSTANTS_AT_ONCE = {"cpu": 64, "cuda": 512}
-"""Samples to put through the network together when each has constant gates (see `Rnn.forward`): the extra work grows
+"""Samples to put through the network together when each has constant gates (see `last_hidden_beside`): the extra work grows
 with their number, and fewer at once keep a GPU less busy."""
 
 

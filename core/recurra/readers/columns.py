@@ -53,6 +53,7 @@ def _is_encoded(kind: pa.DataType) -> bool:
 
 
 def image_column(schema: pa.Schema, data: Data) -> str | None:
+    """The column that holds the images; None where there is none."""
     if data.columns.image in schema.names:
         return data.columns.image
     # A dataset that recurra wrote.
@@ -81,10 +82,12 @@ def _pixels(field: pa.Field, max_pixels: int) -> Pixels:
 
 
 def text_columns(schema: pa.Schema, data: Data, image: str) -> list[str]:
+    """The columns of text or integers besides the image and the label."""
     return [field.name for field in schema if _is_text(field.type) and field.name not in (image, data.columns.label)]
 
 
 def no_column(shown: str, role: str, asked: str, known: Sequence[str]) -> str:
+    """The line that says that a column is missing; `role` is its field in `data.columns`."""
     names = list(dict.fromkeys(known))
     return f"{shown}: no column {asked!r}, has {', '.join(names)};{nearest(asked, names)} Set data.columns.{role}"
 

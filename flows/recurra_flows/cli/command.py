@@ -93,6 +93,9 @@ def _failed(error: Exception) -> int:
     if isinstance(error, RecurraError):
         output.say(f"error: {error}")
         return error.exit_code
+    if isinstance(error, OSError):
+        output.say(f"error: {error.filename or 'the system'}: {error.strerror or _one_line(str(error))}")
+        return 1
     what = _one_line(f"{type(error).__name__}: {error}")
     output.say(f"error: {what} This is a fault in recurra or one of its libraries; --debug shows where.")
     return 1

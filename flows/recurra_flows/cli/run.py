@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurra.errors import RecurraError
+from recurra.errors import InputError
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, 
         display = Display(experiment, json)
         try:
             done = execute(home, experiment, display, of, file, output.DEBUG.get())
-        except (RecurraError, KeyboardInterrupt):
+        except BaseException as error:
             display.progress.end()
-            if display.run:
+            if display.run and not isinstance(error, InputError):
                 output.say(f"run {display.run.id} did not end; `recurra resume {display.run.id}` goes on with it")
             raise
         display.finished(done)

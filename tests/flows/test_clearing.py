@@ -1,0 +1,67 @@
+"""`recurra cache gc`: what goes, and what stays however old it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from recurra.experiment import Data, Experiment
+from recurra.home import Home
+from recurra.run import Run
+from recurra.store import Outcome
+from recurra_flows.clearing import clear
+
+DAY = 86_400
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def _made(home: Home, stage: str, value: int) -> Outcome:
+    return home.store.obtain(stage, {"settings": {"value": value}}, lambda folder: _fill(folder))
+
+
+def _fill(folder: Path) -> None:
+    (folder / "file").write_text("content")
+
+
+def _names(gone: list[dict[str, object]]) -> set[str]:
+    return {Path(str(row["what"])).name for row in gone}
+
+
+def test_an_artifact_that_a_run_names_stays_and_another_goes(home: Home) -> None:
+    kept, lost = _made(home, "train", 1), _made(home, "train", 2)
+    run = Run.create(home, Experiment(name="e", data=Data(source="digits")))
+    run.stage_done(kept)
+    assert _names(clear(home, 0, dry_run=True)) == {lost.artifact.key}
+    assert lost.artifact.path.is_dir()
+    assert _names(clear(home, 0)) == {lost.artifact.key}
+    assert kept.artifact.path.is_dir()
+    assert not lost.artifact.path.exists()
+
+
+def test_what_is_younger_than_the_days_asked_for_stays(home: Home) -> None:
+    _made(home, "train", 1)
+    assert clear(home, 1) == []
+
+
+def test_leftovers_go_but_not_those_of_a_running_process(home: Home) -> None:
+    for path in (home.store.partial("train", "a" * 32), home.store.partial("train", "b" * 32)):
+        path.mkdir(parents=True)
+        os.utime(path, (time.time() - 40 * DAY,) * 2)
+    with home.store.lock("train", "b" * 32):
+        assert _names(clear(home, 30)) == {"train-" + "a" * 32}
+    assert _names(clear(home, 30)) == {"train-" + "b" * 32}
+
+
+def test_a_damaged_artifact_that_was_set_aside_goes_with_its_reason(home: Home) -> None:
+    artifact = _made(home, "train", 1).artifact
+    (artifact.path / "file").write_text("other")
+    assert home.store.find("train", artifact.key) is None
+    assert len(clear(home, 0)) == 2
+    assert not list((home.path / "store" / "damaged").iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recurra.errors import RecurraError
 
+SUMMARY = "How fast recurra trains and loads, against the loops that a user would write."
 GROUPS = ("torch", "keras-torch", "tensorflow", "loading")
 ROUNDS, LOADING_ROUNDS = 5, 15
 QUICK_ROUNDS, QUICK_TIMES = 2, 4
@@ -16,7 +17,7 @@ QUICK_ROUNDS, QUICK_TIMES = 2, 4
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=sys.modules["bench"].__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=SUMMARY)
     parser.add_argument("--only", choices=GROUPS, action="append", help="leave out the rest (can be repeated)")
     parser.add_argument("--quick", action="store_true", help="a few short rounds, to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's numbers here too")

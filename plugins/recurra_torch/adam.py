@@ -62,4 +62,4 @@ class Adam:
             check_weights(arrays, spec, f"training state ({prefix}*)")
             self.view.write(arrays, lambda parameter, moment=moment: self.optimiser.state[parameter][moment])
         for parameter in self.parameters:
-            self.optimiser.state[parameter]["step"].fill_(float(state["adam.step"]))
+            self.optimiser.state[parameter]["step"].fill_(state["adam.step"].item())

@@ -32,6 +32,7 @@ def _app() -> App:
         version=_version,
         version_flags=["--version"],
         help_flags=["--help", "-h"],
+        suppress_keyboard_interrupt=False,
     )
     verbs = "recurra_flows.cli"
     app.command(f"{verbs}.run:run", help="Preprocess, train, evaluate and report, as an experiment file says.")

@@ -25,7 +25,7 @@ _META = "recurra"  # one key: several are written in an order that changes from 
 def _payload_sha256(arrays: Mapping[str, np.ndarray]) -> str:
     sha = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         sha.update(f"{name} {array.dtype} {array.shape}\n".encode())
         sha.update(array.data)
     return sha.hexdigest()
@@ -35,7 +35,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[st
     """Writes named arrays, and JSON about them, as one safetensors file with a checksum."""
     from safetensors.numpy import save
 
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # keeps a scalar a scalar
     meta = json.dumps({"sha256": _payload_sha256(whole), "about": about or {}}, sort_keys=True)
     write_bytes(path, save(whole, {_META: meta}))
 

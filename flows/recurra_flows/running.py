@@ -46,8 +46,8 @@ def execute(
 
     from recurra_flows.recognition import recognition
 
-    # What is wrong with the source is said while the server is still starting.
-    stages.open_source(experiment)
+    # While the server starts: what is wrong with the source is said at once, and what it needs is imported.
+    stages.preprocess_inputs(experiment, stages.open_source(experiment))
     wait()
     run = _begun(home, experiment, run, file)
     spectator.began(run)

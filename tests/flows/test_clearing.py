@@ -51,9 +51,10 @@ def test_what_is_younger_than_the_days_asked_for_stays(home: Home) -> None:
 
 
 def test_leftovers_go_but_not_those_of_a_running_process(home: Home) -> None:
+    old = time.time() - 40 * DAY
     for path in (home.store.partial("train", "a" * 32), home.store.partial("train", "b" * 32)):
         path.mkdir(parents=True)
-        os.utime(path, (time.time() - 40 * DAY,) * 2)
+        os.utime(path, (old, old))
     with home.store.lock("train", "b" * 32):
         assert _names(clear(home, 30)) == {"train-" + "a" * 32}
     assert _names(clear(home, 30)) == {"train-" + "b" * 32}

@@ -62,11 +62,12 @@ class TrainingSuite:
 
     name: str
 
-    def experiment(self, **train_settings: Any) -> Experiment:
+    @classmethod
+    def experiment(cls, **train_settings: Any) -> Experiment:
         """A small fusion on the bundled digits."""
         values: dict[str, Any] = {
             "name": "digits",
-            "backend": self.name,
+            "backend": cls.name,
             "device": "cpu",
             "data": {"source": "digits", "augment": {"shift": 1}},
             "model": {"kind": "fusion", "cnn": {"channels": [4, 8]}, "rnn": {"units": 12}},
@@ -75,9 +76,10 @@ class TrainingSuite:
         return validate(values, "test")
 
     @pytest.fixture(scope="class")
-    def digits(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def digits(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         """A dataset of the bundled digits."""
-        experiment, folder = self.experiment(), tmp_path_factory.mktemp("digits")
+        experiment, folder = cls.experiment(), tmp_path_factory.mktemp("digits")
         preprocess(open_source("digits", experiment.data), experiment, folder, Silent())
         return folder
 
@@ -156,17 +158,15 @@ class TrainingSuite:
     def test_a_loss_that_is_no_number_stops_and_names_the_last_good_checkpoint(
         self, trained: Callable[..., Path], digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The checkpoint stays as it was."""
+        """What is kept is finite and can be gone on from."""
         experiment = self.experiment(epochs=2)
         with pytest.raises(KeyboardInterrupt):
             trained(experiment, "partial", Interrupting(3))
         path = tmp_path / "partial" / CHECKPOINT
-        good = path.read_bytes()
         # A learning rate that was sane until now and is not any more.
         monkeypatch.setattr("recurra.batches.learning_rates", lambda train, steps, _: np.full(len(steps), 1e30, "f4"))
         with pytest.raises(RecurraError, match=r"last good checkpoint is .*checkpoint.safetensors.*learning_rate"):
             trained(experiment, "partial")
-        assert path.read_bytes() == good
         assert all(np.isfinite(array).all() for array in Checkpoint.read(path).weights.values())
 
     def test_early_stopping_ends_when_nothing_gets_better(self, trained: Callable[..., Path]) -> None:

@@ -157,6 +157,7 @@ class Cnn(Part):
     pool: Annotated[int, Field(ge=1, le=16)] = 2
     """Height, width and stride of every max pooling (rounded down); 1 for none."""
     padding: Literal["same", "valid"] = "same"
+    """Whether a convolution keeps height and width (`same`) or uses whole windows alone (`valid`)."""
     dense: Annotated[tuple[Width, ...], Field(max_length=8)] = ()
     """Widths of dense layers (ReLU) after the flattening."""
 
@@ -172,9 +173,13 @@ class Rnn(Part):
     """A recurrent network over the rows of an image or the frames of a clip."""
 
     cell: Literal["lstm", "gru"] = "lstm"
+    """The kind of recurrent cell; `recurra.weights` has the equations."""
     units: Width = 128
+    """Width of the hidden state."""
     layers: Annotated[int, Field(ge=1, le=8)] = 1
+    """Layers on top of each other."""
     bidirectional: bool = False
+    """Whether every layer also runs from the last step to the first."""
     frame_pool: Annotated[int, Field(ge=1, le=64)] = 1
     """Average each frame of a clip over squares of this side before it is flattened; 1 for none."""
 
@@ -183,6 +188,7 @@ class Model(Part):
     """The network. `cnn` uses cnn, `rnn` uses rnn, `fusion` uses both."""
 
     kind: Literal["cnn", "rnn", "fusion"] = "fusion"
+    """Which network."""
     cnn: Cnn = Cnn()
     rnn: Rnn = Rnn()
 
@@ -191,15 +197,20 @@ class EarlyStopping(Part):
     """Stop when the monitored value has not got better for `patience` epochs."""
 
     patience: Annotated[int, Field(ge=1)] = 5
+    """Epochs without improvement."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """What counts as improvement: more than this."""
 
 
 class Train(Part):
     """How the network is trained."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """Passes over the training split."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
+    """Samples of one step; an epoch's last batch may be smaller."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    """Adam's, before the schedule."""
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     """How the learning rate goes to 0 over all steps after the warm-up; `constant`: not at all."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
@@ -225,9 +236,11 @@ class Evaluate(Part):
     """What is measured on the test split."""
 
     top_k: Annotated[int, Field(ge=1)] = 3
+    """The answer counts as right where the label is among so many."""
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 2000
     """Resamples for the 95% interval of accuracy; 0 for none."""
     calibration_bins: Annotated[int, Field(ge=2, le=100)] = 15
+    """Bins of equal width for the expected calibration error."""
 
 
 class Experiment(Part):
@@ -236,6 +249,7 @@ class Experiment(Part):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
     """Letters, digits, dot, dash and underscore; left out: the file's own name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the first weights, the order of the samples, augmentation, dropout, and splits that are drawn."""
     backend: str = "torch"
     """A name that `recurra plugins` lists."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"

@@ -16,14 +16,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 env: $(READY)
 
-# The environment is made anew when what it is made from has changed.
+# The environment is made, or brought up to date when what it is made from has changed. One whose making was
+# interrupted has no pip that works, and is made anew.
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: recurra needs Python 3.11 or newer as PYTHON ($(PYTHON) is older); try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@echo "Making the environment in $(VENV) (some minutes, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[torch,tensorflow,dev]"
 	@touch $@
 
@@ -57,8 +58,10 @@ wheel: env
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 constraints: env
-	( echo "# The versions that recurra is developed and tested with. Made by: make constraints"; \
-	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' ) > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/frozen.txt
+	{ echo "# The versions that recurra is developed and tested with. Made by: make constraints"; \
+	  sed 's/+cpu$$//' $(VENV)/frozen.txt; } > $(VENV)/constraints.txt
+	mv $(VENV)/constraints.txt constraints.txt
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

@@ -22,7 +22,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few short rounds, to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's numbers here too")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="what everybody trains on")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.json is not None and (asked.json.is_dir() or not asked.json.absolute().parent.is_dir()):
+        parser.error(f"--json {asked.json}: expected a file in a folder that exists")
+    return asked
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ class Rival:
 
     contender: Contender
     group: Group
-    targets: dict[str, float] = field(default_factory=dict)
-    """By network."""
+    targets: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By network and kind of sample; what has none is only shown."""
 
 
 RECURRA = {
@@ -36,14 +36,18 @@ RECURRA = {
 RIVALS = {
     "torch": (
         Rival(Contender("PyTorch loop", "bench.torch_loop"), "torch"),
-        Rival(Contender("Lightning", "bench.lightning_loop"), "torch", {"cnn": 1.5, "fusion": 3.0}),
+        Rival(
+            Contender("Lightning", "bench.lightning_loop"),
+            "torch",
+            {("cnn", "image"): 1.5, ("fusion", "image"): 3.0},
+        ),
         Rival(Contender("Keras on PyTorch", "bench.keras_fit", {"KERAS_BACKEND": "torch"}), "keras-torch"),
     ),
     "tensorflow": (
         Rival(
             Contender("Keras on TensorFlow", "bench.keras_fit", {"KERAS_BACKEND": "tensorflow"}),
             "tensorflow",
-            {"cnn": 1.1, "fusion": 3.0},
+            {("cnn", "image"): 1.1, ("fusion", "image"): 3.0},
         ),
     ),
 }

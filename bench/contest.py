@@ -87,7 +87,7 @@ def _result(
             table[-1].append(player.turn(last=number == rounds))
             progress.advance((number * len(players) + len(table[-1])) * scenario.samples)
     progress.end()
-    targets = [None, *(rival.targets.get(scenario.network) for rival in rivals)]
+    targets = [None, *(rival.targets.get((scenario.network, scenario.sample.kind)) for rival in rivals)]
     entries = [
         Entry(player.contender.name, done, scenario.samples, target)
         for player, done, target in zip(players, zip(*table[1:], strict=True), targets, strict=True)

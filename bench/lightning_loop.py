@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import lightning
 import torch
@@ -24,25 +25,34 @@ class Recogniser(lightning.LightningModule):
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
         x, y = batch
-        loss = functional.cross_entropy(self.network(x), y)
-        self.log("loss", loss, on_step=False, on_epoch=True)
-        return loss
+        return functional.cross_entropy(self.network(x), y)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), lr=LEARNING_RATE)
 
 
 class TakesTurns(lightning.Callback):
-    """An epoch is a turn."""
+    """An epoch is a turn. Sums the loss as the plain loop does, which costs less than `self.log` in every step."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
+    def __init__(self, turns: Turns, samples: int) -> None:
+        self.turns, self.samples, self.total = turns, samples, 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.turns.begin()
+        self.total = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: tuple[torch.Tensor, torch.Tensor],
+        batch_idx: int,
+    ) -> None:
+        self.total += outputs["loss"].item() * len(batch[1])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.turns.end(float(trainer.callback_metrics["loss"]))
+        self.turns.end(self.total / self.samples)
 
 
 def run(scenario: Scenario, turns: Turns) -> None:
@@ -57,6 +67,6 @@ def run(scenario: Scenario, turns: Turns) -> None:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[TakesTurns(turns)],
+        callbacks=[TakesTurns(turns, scenario.samples)],
     )
     trainer.fit(Recogniser(scenario), loader(scenario, BATCH))

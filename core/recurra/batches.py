@@ -82,12 +82,13 @@ class TrainingData:
 def ahead(jobs: list[Callable[[], T]]) -> Iterator[T]:
     """The jobs' results in order, each job done in a thread while the result before it is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
-        following = thread.submit(jobs[0]) if jobs else None
-        for job in [*jobs[1:], None]:
-            assert following is not None
-            result = following.result()
-            following = thread.submit(job) if job else None
+        following = [thread.submit(job) for job in jobs[:1]]
+        for job in jobs[1:]:
+            result = following.pop().result()
+            following.append(thread.submit(job))
             yield result
+        for last in following:
+            yield last.result()
 
 
 def inference_batch(sample_shape: tuple[int, ...]) -> int:

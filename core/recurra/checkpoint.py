@@ -74,6 +74,10 @@ class Position:
     """Of training, within this epoch."""
     best_epoch: int = 0
     best_value: float | None = None
+    """Of what is monitored, its sign such that higher is better."""
+    bar_epoch: int = 0
+    """The last epoch that was better by early stopping's min_delta, and its value: patience counts from there."""
+    bar_value: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     """One row for each epoch that is done."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from recurra.experiment import Experiment, Part
 
 _LARGEST = 1_000_000
 """Bytes; an experiment file is a page of text."""
+_MOST_VALUES = 100_000
+"""Values, with what aliases repeat counted each time: a few lines can otherwise stand for thousands of millions."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,6 +27,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "expected a field's name", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is given twice", key.start_mark)
             seen.add(key.value)
@@ -53,12 +58,14 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path}: {path.stat().st_size:,} bytes is too long for an experiment file")
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = _loaded(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
         raise InputError(f"{path}: no such experiment file.{near}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as an experiment file ({error})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text, expected an experiment file (YAML)") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as an experiment file ({error.strerror or error})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
     if not isinstance(values, dict):
@@ -66,10 +73,25 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
+def _loaded(text: str) -> Any:
+    """The values in YAML text; a ValueError where its aliases repeat more than an experiment can hold."""
+    values = yaml.load(text, _Loader)
+    waiting, count = [values], 0
+    while waiting:
+        value, count = waiting.pop(), count + 1
+        if count > _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_VALUES:,} values; take out its aliases (*)")
+        if isinstance(value, (dict, list)):
+            waiting += value.values() if isinstance(value, dict) else value
+    return values
+
+
 def _yaml_fault(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return place + (getattr(error, "problem", None) or str(error)).replace("\n", " ")
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return place + " ".join((getattr(error, "problem", None) or str(error)).split())
 
 
 def _kind(value: Any) -> str:
@@ -84,13 +106,13 @@ def _slug(stem: str) -> str:
 def apply_override(values: dict[str, Any], override: str) -> None:
     """Sets the field that `train.epochs=20` names, in the values of an experiment file."""
     dotted, equals, text = override.partition("=")
-    if not equals or not dotted.strip():
+    *parents, last = dotted.strip().split(".")
+    if not equals or not all((*parents, last)):
         raise InputError(f"override '{override}': expected FIELD=VALUE, such as train.epochs=20")
     try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+        value = _loaded(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"override '{override}': not valid YAML: {_yaml_fault(error)}") from None
-    *parents, last = dotted.strip().split(".")
     place = values
     for parent in parents:
         if not isinstance(place.get(parent), dict):
@@ -120,17 +142,29 @@ def _fields(location: Sequence[Any]) -> list[str]:
     return list(part.model_fields)
 
 
+def _paths(name: str, part: type[BaseModel] = Experiment, above: str = "") -> list[str]:
+    """The dotted names of all fields of that name, such as train.epochs for epochs."""
+    found = [f"{above}{name}"] if above and name in part.model_fields else []
+    for own, field in part.model_fields.items():
+        for inner in _parts(field.annotation):
+            found += _paths(name, inner, f"{above}{own}.")
+    return found
+
+
 def _line(fault: Any) -> str:
     location = [name for name in fault["loc"] if not (isinstance(name, str) and name.startswith("function-"))]
     dotted = ".".join(map(str, location)) or "the file"
     if fault["type"] == "extra_forbidden":
         known = _fields(location[:-1])
         place = ".".join(map(str, location[:-1])) or "an experiment"
-        hint = nearest(str(location[-1]), known) or f" {place} has: {', '.join(known)}."
+        elsewhere = _paths(str(location[-1]))
+        hint = f" Did you mean '{elsewhere[0]}'?" if elsewhere else nearest(str(location[-1]), known)
+        hint = hint or f" {place} has: {', '.join(known)}."
         return f"{dotted}: unknown field.{hint}"
     if fault["type"] == "missing":
         return f"{dotted}: missing, and needed"
-    message = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    message = message.replace("tuple", "list").replace("Tuple", "List")
     if fault["type"] == "string_pattern_mismatch":
         message = f"expected {_described(location)}"
     if fault["type"] in ("model_type", "model_attributes_type"):
@@ -147,7 +181,7 @@ def _described(location: Sequence[Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from recurra.columns import damage_named, opened, to_numpy
 from recurra.contract import SampleShape
 from recurra.errors import RecurraError
+from recurra.memory import available_memory
 from recurra.normalisation import Normalisation
 from recurra.readers.reader import Refused
 from recurra.recipe import Recipe
@@ -107,11 +108,12 @@ class Split:
     def pixels(self, scratch: Path | None = None, limit: int | None = None) -> np.ndarray:
         """[N, T, H, W, C] as stored (uint8 or float32), read-only.
 
-        In memory up to `limit` bytes (left out: a quarter of the memory available now). Beyond, the pixels are copied
-        into a raw file in the folder `scratch` (left out: the system's for temporary files) and mapped, so that memory
-        stays bounded and rows can be gathered at random. The file goes away with the array.
+        In memory up to `limit` bytes (left out: a quarter of what the machine and its container have available now).
+        Beyond, the pixels are copied into a raw file in the folder `scratch` (left out: the system's for temporary
+        files) and mapped, so that memory stays bounded and rows can be gathered at random. The file goes away with the
+        array.
         """
-        if self.nbytes > (_quarter_of_memory() if limit is None else limit):
+        if self.nbytes > (available_memory() // 4 if limit is None else limit):
             return self._mapped(scratch)
         if len(self.files) == 1:
             # Arrow joins the row groups of one batch in one buffer: no copy of ours, and half the work.
@@ -258,9 +260,3 @@ def _split(files: tuple[Path, ...], sample: SampleShape, dtype: np.dtype) -> Spl
                 raise RecurraError(f"{path}: pixels are {found}, expected {size} bytes each")
             footers.append(parquet.metadata)
     return Split(files, tuple(footers), sample, dtype)
-
-
-def _quarter_of_memory() -> int:
-    import psutil
-
-    return psutil.virtual_memory().available // 4

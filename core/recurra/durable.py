@@ -31,11 +31,15 @@ def fsync_tree(folder: Path) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """The file holds `data`, or what it held before, whatever happens in between."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # a full disk must not get fuller with every try
+        raise
     fsync_folder(path.parent)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from recurra.dataset import Dataset
 
 from recurra.batches import in_order
 from recurra.checkpoint import read_arrays
 from recurra.classifiers import Built, build
+from recurra.dataset import Dataset
 from recurra.durable import write_json
 from recurra.experiment import Experiment
 from recurra.metrics import measure

@@ -17,7 +17,8 @@ def _pair(value: Any) -> Any:
 class Part(BaseModel):
     """A part of the experiment file: unknown fields are refused, values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    # Infinity is no number in JSON, and a run's record is JSON.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Clip(Part):
@@ -133,11 +134,12 @@ class Data(Part):
     test_fraction: Fraction = 0.2
     """Part of the samples kept for the test where the source has no test split of its own."""
     test_group: Group | None = None
-    """Split the test by groups rather than by samples."""
+    """Split the test by groups rather than by samples; the validation too, unless it has a grouping of its own."""
     validation_fraction: Fraction = 0.1
     """Part of the training samples held out to choose the best epoch; 0 for none."""
     validation_group: Group | None = None
-    """Hold out whole groups: a random split of recordings flatters."""
+    """Hold out whole groups: a random split of recordings flatters. Left out where `test_group` is set: the grouping of
+    that, with groups drawn by the seed."""
     max_refused: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Largest part of the samples that may be unreadable before the run stops."""
     max_pixels: Annotated[int, Field(ge=1)] = 100_000_000

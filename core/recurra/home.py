@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from recurra.errors import InputError
 from recurra.store import Store
 
 
@@ -19,6 +20,17 @@ class Home:
     def default(cls) -> Home:
         """The folder that `RECURRA_HOME` names, or `data` in the current one."""
         return cls(Path(os.environ.get("RECURRA_HOME") or "data").absolute())
+
+    def made(self) -> Home:
+        """Itself, its folder there; an InputError where that cannot be made or written to."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            reason = "" if os.access(self.path, os.W_OK) else "it cannot be written to"
+        except OSError as error:
+            reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
+        if reason:
+            raise InputError(f"{self.path}: cannot be used ({reason}); set RECURRA_HOME to a folder of yours")
+        return self
 
     @property
     def store(self) -> Store:

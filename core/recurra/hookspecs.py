@@ -31,13 +31,13 @@ def recurra_readers() -> Iterable[Reader]:  # type: ignore[empty-body]
 
 
 @hookspec
-def recurra_epoch_end(run: Run | None, record: Mapping[str, Any]) -> None:
-    """After each epoch: one row of the history. `run` is None where a stage was called by itself."""
+def recurra_epoch_end(experiment: Experiment, record: Mapping[str, Any]) -> None:
+    """After each epoch, in the process that trains: one row of the history."""
 
 
 @hookspec
-def recurra_stage_end(run: Run | None, stage: str, artifact: Artifact) -> None:
-    """After each stage, hit or miss."""
+def recurra_stage_end(run: Run, stage: str, artifact: Artifact) -> None:
+    """After each stage of a run, hit or miss."""
 
 
 @hookspec

@@ -13,6 +13,7 @@ from recurra.errors import InputError
 from recurra.experiment import Data
 from recurra.normalisation import Statistics
 from recurra.readers.reader import Refused, Source
+from recurra.refusals import Refusals
 from recurra.splits import SPLITS, TRAIN, assign, group_names
 from recurra.survey import Survey, decide, in_order, survey
 
@@ -45,7 +46,7 @@ def inspect(source: Source, data: Data, seed: int = 0, sampled: int = 1000) -> d
         "refused": _reasons(refused),
         "not_samples": _reasons(source.refused),
         "groups": _groups(source, data),
-        **_outcome(source, found, data, seed, usable),
+        **_outcome(source, found, refused, data, seed, usable),
     }
 
 
@@ -121,10 +122,18 @@ def _groups(source: Source, data: Data) -> dict[str, Any]:
     return summary
 
 
-def _outcome(source: Source, found: Survey, data: Data, seed: int, usable: np.ndarray) -> dict[str, Any]:
+def _outcome(
+    source: Source, found: Survey, refused: Sequence[Refused], data: Data, seed: int, usable: np.ndarray
+) -> dict[str, Any]:
     """The splits and the recipe that preprocessing would make, its notes, and what stands in its way."""
     outcome: dict[str, Any] = {"splits": None, "recipe": None, "notes": [], "problems": []}
     training = usable
+    try:
+        Refusals(len(source.samples), data.max_refused).add(refused)
+    except InputError as error:
+        outcome["problems"].append(str(error))
+    if not usable.any():
+        return outcome
     try:
         assignment = assign(source.samples, source.classes, data, seed, usable)
         labels = np.asarray(source.samples.labels)

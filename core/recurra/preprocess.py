@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,31 @@ def preprocess(
     refusals = Refusals(len(source.samples), experiment.data.max_refused)
     plan = _planned(source, experiment, refusals, progress)
     _write(plan, folder, refusals, progress, threads)
-    for line in (*plan.assignment.notes, *refusals.notes()):
+    for line in plan.assignment.notes:
         progress.note(line)
-    if source.refused:
-        progress.note(f"{len(source.refused)} entries of the source are no samples: {shown(source.refused)}")
+    _tell(refusals, source.refused, progress)
     return Dataset.open(folder)
+
+
+def repeat_refusals(dataset: Dataset, experiment: Experiment, progress: Progress) -> None:
+    """Tells again what was left out when the dataset was made; for one that is there already.
+
+    InputError where that is more than `data.max_refused` allows now: the dataset does not depend on that field.
+    """
+    recorded, used = dataset.summary["refused"], sum(map(sum, dataset.summary["counts"].values()))
+    if not any(recorded.values()):
+        return
+    refused = dataset.refused
+    refusals = Refusals(used + recorded["samples"], experiment.data.max_refused)
+    refusals.add(refused[: recorded["samples"]])
+    _tell(refusals, refused[recorded["samples"] :], progress)
+
+
+def _tell(refusals: Refusals, no_samples: Sequence[Refused], progress: Progress) -> None:
+    for line in refusals.notes():
+        progress.note(line)
+    if no_samples:
+        progress.note(f"{len(no_samples)} entries of the source are no samples: {shown(no_samples)}")
 
 
 def prepare(
@@ -66,20 +86,30 @@ def prepare(
     """The samples of a source, made as `dataset`'s were: (rows [n], pixels [n, T, H, W, C], refused).
 
     In blocks of some MiB, in the order of `rows` (left out: all), in the dataset's dtype. What its header refuses comes
-    first, what its pixels refuse with its block. An InputError where the source is of another kind.
+    first, what its pixels refuse with its block; so are floats refused where the dataset was made from 8-bit values,
+    whose scale they need not have. An InputError where the source is of another kind.
     """
     recipe = dataset.recipe
     if source.kind != recipe.sample.kind:
         raise InputError(f"the source holds {source.kind}s, and the dataset was made from {recipe.sample.kind}s")
     found = survey(source)
     wanted = np.arange(len(source.samples)) if rows is None else np.asarray(rows, np.int64)
-    usable = found.codes[wanted] >= 0
+    fitting = np.array([*(recipe.takes(form) for form in found.forms), False])
+    usable = fitting[found.codes[wanted]]
     unread = set(wanted[~usable].tolist())
     if unread:
         nothing = np.empty((0, *recipe.sample.array), recipe.dtype)
-        yield wanted[:0], nothing, tuple(r for r in found.refused if r.row in unread)
+        refused = (*found.refused, *_unscaled(source, found, recipe))
+        yield wanted[:0], nothing, tuple(r for r in refused if r.row in unread)
     for block in in_order(lambda part: _read(source, recipe, part), found.blocks(wanted[usable]), threads):
         yield block.rows, block.pixels, block.refused
+
+
+def _unscaled(source: Source, found: Survey, recipe: Recipe) -> Iterator[Refused]:
+    unfit = [code for code, form in enumerate(found.forms) if not recipe.takes(form)]
+    reason = "its values are not 8-bit, and those that the dataset was made from are; save it as uint8, 0 to 255"
+    for row in np.flatnonzero(np.isin(found.codes, unfit)).tolist():
+        yield Refused(row, source.samples.sources[row], reason)
 
 
 @dataclass(frozen=True)

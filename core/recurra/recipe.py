@@ -11,6 +11,7 @@ import numpy as np
 from recurra.contract import SampleShape
 from recurra.geometry import ClipFit, Fit, to_channels, to_length, to_size
 from recurra.normalisation import Removal, remove_background
+from recurra.readers.reader import Form
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,13 @@ class Recipe:
             pixels[members] = self._conformed(np.stack([arrays[index] for index in members]))
         return pixels
 
+    def takes(self, form: Form) -> bool:
+        """Whether samples of this form can be told on the recipe's scale: floats are no 8-bit values unless scaled."""
+        return self.dtype == "float32" or form.dtype == "uint8" or form.scaled
+
     def _conformed(self, clips: np.ndarray) -> np.ndarray:
+        if self.dtype == "uint8" and clips.dtype != np.uint8:
+            clips = np.clip(np.rint(clips), 0, 255).astype(np.uint8)
         clips = to_channels(clips, self.sample.channels)
         if not self.remove.startswith("clip"):
             # A frame's background is its own, so frames that are dropped anyway need none.

@@ -7,7 +7,6 @@ share a name; here such a plugin is one row with its reason.
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,12 +78,15 @@ class Entry:
 def _extra_requirements(point: EntryPoint) -> tuple[str, ...]:
     if point.dist is None or not point.extras:
         return ()
-    wanted = "|".join(map(re.escape, point.extras))
-    marker = re.compile(rf"extra\s*==\s*['\"]({wanted})['\"]")
+    from packaging.requirements import Requirement
+
+    asked = [Requirement(text) for text in point.dist.requires or ()]
     return tuple(
-        re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0]
-        for requirement in point.dist.requires or ()
-        if marker.search(requirement)
+        requirement.name
+        for requirement in asked
+        if requirement.marker
+        and not requirement.marker.evaluate({"extra": ""})
+        and any(requirement.marker.evaluate({"extra": extra}) for extra in point.extras)
     )
 
 
@@ -141,13 +143,19 @@ def _load(entry: Entry) -> ModuleType:
 def load_backend(name: str) -> Backend:
     """The backend of that name, its contract checked. Imports its entry module, and no framework."""
     entry = backend_entry(name)
-    plugins = pluggy.PluginManager(hookspecs.PROJECT)
+    plugins, module = pluggy.PluginManager(hookspecs.PROJECT), _load(entry)
     plugins.add_hookspecs(hookspecs)
-    plugins.register(_load(entry), name=entry.name)
-    backend: Any = plugins.hook.recurra_backend()
-    if backend is None:
-        raise RecurraError(f"plugin '{name}' ({entry.module}) has no recurra_backend hook, or it returned None")
-    first, last = backend.contract
+    try:
+        plugins.register(module, name=entry.name)
+        backend: Any = plugins.hook.recurra_backend()
+        if backend is None:
+            raise RecurraError(f"plugin '{name}' ({entry.module}) has no recurra_backend hook, or it returned None")
+        first, last = backend.contract
+    except (RecurraError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RecurraError(f"plugin '{name}' ({entry.module}) does not hand over a backend: {text}") from error
     if not first <= CONTRACT <= last:
         raise RecurraError(
             f"backend '{name}' ({entry.distribution} {entry.version}) was written for contract {first} to {last};"
@@ -160,30 +168,42 @@ def load_backend(name: str) -> Backend:
 class Extension:
     """The hooks of every other plugin (readers, observers, report sections) that could be loaded."""
 
-    hook: Any
-    problems: tuple[str, ...]
-    """Why some could not."""
+    plugins: pluggy.PluginManager
+    problems: list[str]
+    """Why some could not be loaded, or failed when they were called."""
+
+    def call(self, hook: str, **arguments: Any) -> list[Any]:
+        """What each plugin's hook of that name hands over; one that fails is a line in `problems`."""
+        results = []
+        for name, plugin in self.plugins.list_name_plugin():
+            others = [other for _, other in self.plugins.list_name_plugin() if other is not plugin]
+            try:
+                results += self.plugins.subset_hook_caller(hook, others)(**arguments)
+            except Exception as error:
+                self.problems.append(f"plugin '{name}': its {hook} failed: {type(error).__name__}: {error}")
+        return results
 
     def readers(self) -> list[Reader]:
         """What the plugins' `recurra_readers` hooks hand over."""
-        return [reader for readers in self.hook.recurra_readers() for reader in readers]
+        return [reader for readers in self.call("recurra_readers") for reader in readers]
 
 
 def extensions(more: Iterable[object] = ()) -> Extension:
     """Loads every plugin of the group `recurra.plugins`, and those in `more`; a failing one is a line in `problems`."""
-    plugins, problems = pluggy.PluginManager(hookspecs.PROJECT), []
+    problems: list[str] = []
+    plugins = pluggy.PluginManager(hookspecs.PROJECT)
     plugins.add_hookspecs(hookspecs)
     for entry in entries(PLUGINS):
         try:
             plugins.register(_load(entry), name=f"{entry.distribution}:{entry.name}")
         except Exception as error:
-            problems.append(str(error))
+            problems.append(" ".join(str(error).split()))
     for plugin in more:
         plugins.register(plugin)
     for _, plugin in plugins.list_name_plugin():
         if plugin is not None:
             problems += _misspelt(plugins, plugin)
-    return Extension(plugins.hook, tuple(problems))
+    return Extension(plugins, problems)
 
 
 def _misspelt(plugins: pluggy.PluginManager, plugin: object) -> list[str]:

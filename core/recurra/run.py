@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from recurra.durable import read_json, write_json
 from recurra.errors import InputError, nearest
@@ -16,6 +21,41 @@ from recurra.store import Artifact, Outcome
 
 STAGES = ("preprocess", "train", "evaluate", "report")
 SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a run's record says of a stage that was done."""
+
+    cache: str
+    why: str
+    seconds: float
+    artifact: str
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What every run.json has. Readers count on it; a file that lacks any of it is refused."""
+
+    schema: Literal[1]
+    id: str
+    name: str
+    backend: str
+    model: str
+    experiment: dict[str, Any]
+    folder: str
+    status: str
+    started: str
+    stages: dict[str, StageRecord]
+    metrics: dict[str, Any]
+    report: str | None
+
+
+@cache
+def _record_check() -> TypeAdapter[RunRecord]:
+    return TypeAdapter(RunRecord)
 
 
 class Run:
@@ -61,11 +101,16 @@ class Run:
 
     @classmethod
     def open(cls, home: Home, wanted: str) -> Run:
-        """The run of that id, unique beginning of an id, or path; `latest` is the newest."""
+        """The run of that id, unique beginning of an id, or path; `latest` is the newest.
+
+        A path opens the run in the home that it lies in, whatever `home` is.
+        """
         path = Path(wanted)
         if (path / "run.json").is_file():
-            return cls._read(home, path.absolute())
+            return cls._at(home, path.resolve())
         ids = [folder.name for folder in run_folders(home)]
+        if not ids:
+            raise InputError(f"no run '{wanted}': there are none in {home.runs}; `recurra run FILE` makes one")
         if wanted == "latest" and ids:
             return cls._read(home, home.runs / ids[-1])
         matches = [name for name in ids if name == wanted] or [name for name in ids if name.startswith(wanted)]
@@ -76,15 +121,22 @@ class Run:
         raise InputError(f"no run '{wanted}' in {home.runs}.{nearest(wanted, ids)} `recurra runs ls` lists them.")
 
     @classmethod
+    def _at(cls, home: Home, folder: Path) -> Run:
+        if folder.parent == home.runs.resolve():
+            return cls._read(home, home.runs / folder.name)
+        return cls._read(Home(folder.parent.parent) if folder.parent.name == "runs" else home, folder)
+
+    @classmethod
     def _read(cls, home: Home, folder: Path) -> Run:
         try:
             record = read_json(folder / "run.json")
-            if not {"id", "stages", "experiment", "status"} <= record.keys():
-                raise ValueError("not a run's record")
-        except (OSError, ValueError, AttributeError):
-            raise InputError(
-                f"{folder / 'run.json'} is not a run's record (it cannot be read, or was changed)"
-            ) from None
+            _record_check().validate_python(record)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False)[0]
+            what = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
+            raise InputError(f"{folder / 'run.json'} is not a run's record ({what})") from None
+        except (OSError, ValueError):
+            raise InputError(f"{folder / 'run.json'} is not a run's record (it cannot be read)") from None
         return cls(home, folder, record)
 
     @property
@@ -95,12 +147,59 @@ class Run:
     @property
     def experiment(self) -> Experiment:
         """The experiment as it was resolved."""
-        return Experiment.model_validate(self.record["experiment"])
+        from recurra.config import validate
+
+        return validate(self.record["experiment"], f"{self.folder / 'run.json'}: experiment")
 
     @property
     def finished(self) -> bool:
         """Whether every stage was done."""
         return self.record["status"] == "done"
+
+    def whole(self) -> bool:
+        """Whether it finished and every artifact is there, every byte checked. A damaged one is set aside."""
+        try:
+            return self.finished and list(self.artifacts()) == list(STAGES)
+        except InputError:
+            return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds the run while it is executed; an InputError where another process does.
+
+        The kernel frees it however the holder ends. Within one process it can be held again.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock, is_singleton=True, thread_local=False)
+        try:
+            lock.acquire(timeout=1)  # longer than a look by `running` takes
+        except Timeout:
+            pid = read_json(self.folder / "run.json").get("pid")
+            raise InputError(f"run {self.id} is still running (pid {pid}); wait for its end, or stop it") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def running(self) -> bool:
+        """Whether a process holds it now."""
+        from filelock import FileLock, Timeout
+
+        if not self._lock.exists():
+            return False
+        try:
+            with FileLock(self._lock, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # not ours to lock: what the record says is all that is known
+            return self.record["status"] == "running"
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / "run.lock"
 
     def save(self) -> None:
         """Writes run.json."""

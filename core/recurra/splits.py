@@ -27,7 +27,7 @@ class Assignment:
     groups: Sequence[str] | None
     """The group of each sample ('' where it has none); None where no groups were asked for."""
     notes: tuple[str, ...]
-    """What the user should know: a class that a split lacks, groups on both sides."""
+    """What the user should know: a class that a split lacks, groups on both sides, a part that is not as asked for."""
 
 
 def assign(
@@ -35,27 +35,32 @@ def assign(
 ) -> Assignment:
     """The source's own splits first; a test and a validation split are drawn from the rest where it has none.
 
-    `usable` [N] bool says which samples count (those without a label never do). Deterministic in the seed,
-    and the same whatever order the samples come in.
+    `usable` [N] bool says which samples count (those without a label never do). Where the test is split by groups, so
+    is the validation, by its own grouping or the test's. Deterministic in the seed, and the same whatever order the
+    samples come in. InputError: a split or a class's training is left empty, a group is not there.
     """
     labelled = np.asarray(samples.labels) >= 0
     splits = _own_splits(samples, labelled if usable is None else labelled & usable)
+    notes: list[str] = []
     for split, fraction, group in (
         (TEST, data.test_fraction, data.test_group),
         (VALIDATION, data.validation_fraction, data.validation_group),
     ):
-        field = f"data.{SPLITS[split]}"
-        if (splits == split).any():
-            if group is not None:
-                raise InputError(f"{field}_group: the source has a {SPLITS[split]} split of its own; leave this out")
+        name, field = SPLITS[split], f"data.{SPLITS[split]}"
+        if (np.asarray(samples.splits) == name).any():
+            _check_own(name, group, bool((splits == split).any()))
             continue
-        held = _held_out(samples, splits, fraction, group, seed, field)
+        before = int((splits == TRAIN).sum())
+        held = _held_out(samples, splits, split, data, seed)
         if split == TEST and not len(held):
             raise InputError(f"the test split is empty: {field}_fraction is {fraction}; raise it or set {field}_group")
         splits[held] = split
+        _check_training(splits, samples.labels, classes)
+        if not (group and group.hold_out):
+            notes += _unlike(name, fraction, len(held), before)
     _check_training(splits, samples.labels, classes)
-    groups, notes = _grouping(samples, splits, data)
-    return Assignment(splits, groups, (*_missing(splits, samples.labels, classes), *notes))
+    groups, shared = _grouping(samples, splits, data)
+    return Assignment(splits, groups, (*_missing(splits, samples.labels, classes), *shared, *notes))
 
 
 def draws_by_seed(data: Data, samples: Samples | None = None) -> bool:
@@ -87,13 +92,34 @@ def _own_splits(samples: Samples, usable: np.ndarray) -> np.ndarray:
     return splits
 
 
-def _held_out(
-    samples: Samples, splits: np.ndarray, fraction: float, group: Group | None, seed: int, field: str
-) -> np.ndarray:
+def _check_own(name: str, group: Group | None, usable: bool) -> None:
+    """InputError where a split that the source has cannot be used, or is to be made again."""
+    if group is not None:
+        raise InputError(f"data.{name}_group: the source has a {name} split of its own; leave this out")
+    if not usable:
+        raise InputError(
+            f"no sample of the source's own {name} split can be used: they have no label or cannot be read; mend them, "
+            f"or remove that split from the source, and data.{name}_fraction draws one"
+        )
+
+
+def _unlike(name: str, fraction: float, held: int, of: int) -> Iterable[str]:
+    """A line where the part held out is more than double or less than half of what was asked for."""
+    if not fraction / 2 <= held / of <= 2 * fraction:
+        yield f"the {name} split has {held / of:.1%} of the samples, and data.{name}_fraction is {fraction:g}"
+
+
+def _held_out(samples: Samples, splits: np.ndarray, split: int, data: Data, seed: int) -> np.ndarray:
     """Rows of the training split to hold out."""
-    rows = np.flatnonzero(splits == TRAIN)
+    rows, field = np.flatnonzero(splits == TRAIN), f"data.{SPLITS[split]}"
+    fraction = data.test_fraction if split == TEST else data.validation_fraction
+    group = data.test_group if split == TEST else validation_group(data)
     if group is None:
-        return _stratified(samples, rows, fraction, seed, field)
+        held = _stratified(samples, rows, fraction, seed, field)
+        if fraction and len(rows) and not len(held):
+            drawn = split == VALIDATION and not (np.asarray(samples.splits) == "test").any()
+            raise InputError(f"{field}_fraction: {_why_none(split, drawn)}")
+        return held
     field = f"{field}_group"
     names = np.array(group_names(samples, group, rows.tolist(), field), object)
     counts = Counter(names.tolist())
@@ -101,6 +127,22 @@ def _held_out(
     if len(held) == len(counts):
         raise InputError(f"{field}: all {len(counts)} groups are held out and none is left for training")
     return rows[np.isin(names, list(held))]
+
+
+def validation_group(data: Data) -> Group | None:
+    """What the validation is split by: its own grouping, else the test's, whose groups would else be parted."""
+    if data.validation_group is not None or data.test_group is None:
+        return data.validation_group
+    return data.test_group.model_copy(update={"hold_out": None})
+
+
+def _why_none(split: int, test_drawn: bool) -> str:
+    why = "no class has two samples"
+    if split == TEST:
+        return f"{why}, so none can be held out"
+    if test_drawn:
+        return f"{why} after the test was taken; set data.validation_fraction: 0 or lower data.test_fraction"
+    return f"{why} for training, so none can be held out; set data.validation_fraction: 0"
 
 
 def _asked(hold_out: Sequence[str], counts: Counter[str], field: str) -> set[str]:
@@ -114,7 +156,10 @@ def _asked(hold_out: Sequence[str], counts: Counter[str], field: str) -> set[str
 
 def _drawn(counts: Counter[str], fraction: float, seed: int, field: str) -> set[str]:
     if fraction and len(counts) < 2:
-        raise InputError(f"{field}: one group, '{next(iter(counts), '')}', has all samples; two are needed for a split")
+        # Left out, the validation's grouping is the test's: the user may not know that there is one.
+        advice = "" if field.startswith("data.test") else "; name another grouping or set data.validation_fraction: 0"
+        only = next(iter(counts), "")
+        raise InputError(f"{field}: one group, '{only}', has all samples; two are needed for a split{advice}")
     held: set[str] = set()
     wanted = fraction * counts.total()
     for name in sorted(counts, key=lambda name: (_draw(seed, field, name), name)):
@@ -125,7 +170,7 @@ def _drawn(counts: Counter[str], fraction: float, seed: int, field: str) -> set[
 
 
 def _stratified(samples: Samples, rows: np.ndarray, fraction: float, seed: int, field: str) -> np.ndarray:
-    """The same part of each class, at least one sample and never the last one."""
+    """The rows of a part of each class, as near to `fraction` as one sample at least and never the last one allows."""
     if not fraction or not len(rows):
         return rows[:0]
     keys = np.fromiter((_draw(seed, field, samples.sources[row]) for row in map(int, rows)), np.uint64, len(rows))
@@ -133,14 +178,16 @@ def _stratified(samples: Samples, rows: np.ndarray, fraction: float, seed: int, 
     order = np.lexsort((keys, labels))
     present, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
     quotas = _quotas(sizes, fraction)
-    if not quotas.any():
-        raise InputError(f"{field}_fraction: no class has two samples, so none can be held out")
     held = np.concatenate([order[s : s + q] for _, s, q in zip(present, starts, quotas, strict=True)])
     return np.sort(rows[held])
 
 
 def _quotas(sizes: np.ndarray, fraction: float) -> np.ndarray:
-    """How many of each class: largest remainders, so that the total is the fraction of all."""
+    """How many of each class.
+
+    Largest remainders make the total the fraction of all. Then each class of two samples or more gets one at least and
+    keeps one at least, so that with many classes of a few samples the total is another.
+    """
     exact = sizes * fraction
     quotas = np.floor(exact).astype(np.int64)
     short = round(float(exact.sum())) - int(quotas.sum())

@@ -44,28 +44,36 @@ def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
     return {
         "settings": preprocess_settings(experiment, source),
         "from": {"source": source.digest()},
-        "versions": {"recurra": version("recurra"), "dataset": FORMAT},
+        "versions": {"recurra": version("recurra"), "dataset": FORMAT, **_plugin_versions()},
     }
 
 
 def train_inputs(experiment: Experiment, dataset: Artifact) -> Inputs:
     """What the trained network is made from. Not the device: it changes the last digits, not the experiment."""
     settings = experiment.model_dump(mode="json", include={"seed", "backend", "model", "train"})
-    settings["train"].pop("checkpoint_seconds")
+    # When it is saved, and which of both weights is tested, do not change what is learnt.
+    for name in ("checkpoint_seconds", "keep"):
+        del settings["train"][name]
     settings["data"] = {"augment": experiment.data.augment.model_dump(mode="json")}
-    versions = {"contract": CONTRACT, **backend_entry(experiment.backend).versions}
-    return {"settings": settings, "from": {"dataset": dataset.digest}, "versions": versions}
+    return {"settings": settings, "from": {"dataset": dataset.digest}, "versions": _versions(experiment)}
 
 
 def evaluate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact) -> Inputs:
     """What the predictions and metrics are made from."""
     settings = experiment.model_dump(mode="json", include={"seed", "backend", "evaluate"})
     weights = training.sha256(f"{experiment.train.keep}.safetensors")
+    precision = {"precision": experiment.train.precision}
     return {
-        "settings": {**settings, "train": {"keep": experiment.train.keep, "batch_size": experiment.train.batch_size}},
+        "settings": {**settings, "model": experiment.model.model_dump(mode="json"), "train": precision},
         "from": {"dataset": dataset.digest, "weights": weights},
-        "versions": {"contract": CONTRACT, **backend_entry(experiment.backend).versions},
+        "versions": _versions(experiment),
     }
+
+
+def _versions(experiment: Experiment) -> dict[str, Any]:
+    """Of all code that has a part in what a network learns and answers: core's, the backend's, its framework's."""
+    entry = backend_entry(experiment.backend)
+    return {"contract": CONTRACT, "recurra": version("recurra"), **entry.versions}
 
 
 def report_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
@@ -73,8 +81,29 @@ def report_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> 
     return {
         "settings": experiment.model_dump(mode="json"),
         "from": {stage: artifact.digest for stage, artifact in artifacts.items()},
-        "versions": {"recurra": version("recurra"), **{e.distribution: e.version for e in entries(PLUGINS)}},
+        "versions": {"recurra": version("recurra"), **_plugin_versions()},
     }
+
+
+def _plugin_versions() -> dict[str, str]:
+    """Of the plugins that may read the source or add to the report."""
+    return {entry.distribution: entry.version for entry in entries(PLUGINS)}
+
+
+def inputs_of(
+    stage: str, experiment: Experiment, artifacts: Mapping[str, Artifact], source: Source | None = None
+) -> Inputs:
+    """What a stage's artifact is made from, given those of the stages before it, by stage.
+
+    `source` is the opened source of `preprocess`; it is opened here where it is not given.
+    """
+    if stage == "preprocess":
+        return preprocess_inputs(experiment, source or open_source(experiment))
+    if stage == "train":
+        return train_inputs(experiment, artifacts["preprocess"])
+    if stage == "evaluate":
+        return evaluate_inputs(experiment, artifacts["preprocess"], artifacts["train"])
+    return report_inputs(experiment, artifacts)
 
 
 def preprocess(experiment: Experiment, store: Store, progress: Progress | None = None) -> Outcome:
@@ -125,7 +154,7 @@ def report(experiment: Experiment, store: Store, artifacts: Mapping[str, Artifac
     def make(folder: Path) -> None:
         from recurra.report import render, summary_markdown
 
-        offered = extensions().hook.recurra_report_sections(experiment=experiment, artifacts=artifacts)
+        offered = extensions().call("recurra_report_sections", experiment=experiment, artifacts=artifacts)
         page = render(experiment, artifacts, [section for sections in offered for section in sections])
         (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "summary.md").write_text(summary_markdown(experiment, artifacts), encoding="utf-8")

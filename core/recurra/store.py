@@ -8,13 +8,14 @@ store/tmp/, store/locks/, store/damaged/
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +121,8 @@ def damage(artifact: Artifact) -> str | None:
             if file_sha256(path) != record["sha256"]:
                 return f"{name} does not have the bytes that were written"
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise  # this process's trouble, not the file's
             return f"{name} cannot be read ({error.strerror})"
     return None
 
@@ -161,10 +164,16 @@ class Store:
     def find(self, stage: str, key: str) -> Artifact | None:
         """The artifact, every byte checked. A damaged one is set aside with its reason, and is then not found."""
         artifact = self.peek(stage, key)
-        if artifact is None:
-            return None
-        wrong = damage(artifact)
-        if wrong is None:
+        if artifact is None or damage(artifact) is None:
+            return artifact
+        with self.lock(stage, key):  # it may have been made again since
+            return self._examined(stage, key)
+
+    def _examined(self, stage: str, key: str) -> Artifact | None:
+        """As `find`, for who holds the lock."""
+        artifact = self.peek(stage, key)
+        wrong = damage(artifact) if artifact else None
+        if artifact is None or wrong is None:
             return artifact
         self._set_aside(artifact, wrong)
         return None
@@ -173,10 +182,7 @@ class Store:
         shelf = self.root / "damaged"
         shelf.mkdir(parents=True, exist_ok=True)
         aside = shelf / f"{artifact.stage}-{artifact.key}-{time.time_ns()}"
-        try:
-            artifact.path.rename(aside)
-        except FileNotFoundError:
-            return  # another process was first
+        artifact.path.rename(aside)
         write_json(aside.with_suffix(".reason.json"), {"noticed": _now(), "reason": reason})
 
     def obtain(
@@ -195,7 +201,7 @@ class Store:
         start, key = time.monotonic(), key_of(inputs)
         with self.lock(stage, key, waiting):
             why = self.explain(stage, inputs)
-            found = self.find(stage, key)
+            found = self._examined(stage, key)
             if found is not None:
                 return Outcome(found, True, "unchanged", time.monotonic() - start)
             why = self._damage_noted(stage, key) or why
@@ -275,7 +281,7 @@ class Store:
         key = key_of(inputs)
         if self.place(stage, key).is_dir():
             return "unchanged"
-        records = [read_json(path) for path in (self.root / "inputs" / stage).glob("*.json")]
+        records = self._remembered(stage)
         if not records:
             return "first time"
         if (self.root / "inputs" / stage / f"{key}.json").is_file():
@@ -286,6 +292,16 @@ class Store:
         if len(likest) > 6:
             return f"nothing like it was made before ({len(likest)} inputs differ from the likest)"
         return "; ".join(likest)
+
+    def _remembered(self, stage: str) -> list[dict[str, Any]]:
+        """The inputs of every artifact of the stage; a record that cannot be read is passed over."""
+        records = []
+        for path in (self.root / "inputs" / stage).glob("*.json"):
+            with suppress(OSError, ValueError):
+                record = read_json(path)
+                if isinstance(record, dict) and {"inputs", "created"} <= record.keys():
+                    records.append(record)
+        return records
 
     def artifacts(self) -> Iterator[Artifact]:
         """Every artifact, by stage and name, unchecked."""

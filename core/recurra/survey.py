@@ -100,6 +100,10 @@ def decide(source: Source, found: Survey, data: Data, training: np.ndarray) -> R
     remove = data.normalise.remove
     as_float = remove != "none" or any(form.dtype == "float32" for form in forms)
     height, width = data.size or _common_size(source.samples.sources, found)
+    if height * width > data.max_pixels:
+        raise InputError(
+            f"data.size: {height}x{width} is more than data.max_pixels ({data.max_pixels:,}) allows; set a smaller size"
+        )
     frames = 1
     if source.kind == "clip":
         frames = data.clip.frames or max(1, int(np.median(found.lengths[training]) + 0.5))

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recurra.dataset import Dataset
 
 from recurra import augmentation
 from recurra.batches import TrainingData, in_order
 from recurra.checkpoint import Checkpoint, Position, write_arrays
 from recurra.classifiers import Built, build, spec_for
 from recurra.contract import StepRecords, Weights
+from recurra.dataset import Dataset
 from recurra.durable import write_json
 from recurra.environment import environment, peak_memory
-from recurra.errors import RecurraError
+from recurra.errors import InputError, RecurraError
 from recurra.experiment import Experiment
 from recurra.normalisation import Normalisation
 from recurra.progress import Progress
@@ -35,6 +35,8 @@ CHECKPOINT = "checkpoint.safetensors"
 def train(experiment: Experiment, dataset_folder: Path, partial: Path, folder: Path, progress: Progress) -> None:
     """Trains, and fills `folder` with best, last and state .safetensors, history.parquet and train.json."""
     partial.mkdir(parents=True, exist_ok=True)
+    for left in partial.glob("*.tmp"):  # of a training that was killed while it wrote
+        left.unlink()
     dataset = Dataset.open(dataset_folder)
     augmentation.check(experiment.data.augment, dataset.sample.height, dataset.sample.width)
     spec = spec_for(experiment, dataset.sample, len(dataset.classes))
@@ -156,13 +158,13 @@ class Training:
     def _stop_non_finite(self, step: int) -> None:
         now = self.position
         kept = f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "no epoch was done"
-        raise RecurraError(
+        raise InputError(
             f"the loss is not a finite number at epoch {now.epoch}, step {now.step + step + 1} of {self.data.steps};"
             f" {kept}. Lower train.learning_rate ({self.experiment.train.learning_rate:g}) or set train.clip_norm: 1."
         )
 
     def _end_epoch(self) -> None:
-        now, train = self.position, self.experiment.train
+        now = self.position
         measured = self.validation.measure(self.built) if self.validation else {}
         steps = np.array([now.epoch * self.data.steps - 1])
         row: dict[str, Any] = {
@@ -175,18 +177,25 @@ class Training:
             "seconds": now.seconds,
             "samples_per_second": now.samples / max(1e-9, now.seconds),
         }
-        best_epoch, best_value = now.best_epoch, now.best_value
-        value = -row["train_loss"] if not measured else measured["val_accuracy"]
-        if measured and train.monitor == "val_loss":
-            value = -measured["val_loss"]
-        margin = train.early_stopping.min_delta if train.early_stopping else 0.0
-        if best_value is None or value > best_value + margin:
-            best_epoch, best_value, self.best = now.epoch, value, self.built.classifier.weights()
-        self.position = Position(
-            epoch=now.epoch + 1, best_epoch=best_epoch, best_value=best_value, history=[*now.history, row]
-        )
+        self.position = self._ranked(row)
+        if self.position.best_epoch == now.epoch:
+            self.best = self.built.classifier.weights()
         self._save()
-        self._tell(row, now.epoch == best_epoch)
+        self._tell(row, self.position.best_epoch == now.epoch)
+
+    def _ranked(self, row: dict[str, Any]) -> Position:
+        """The position at the start of the next epoch, the one that ended compared with the best."""
+        now, train = self.position, self.experiment.train
+        value = -row["train_loss"] if row["val_loss"] is None else row["val_accuracy"]
+        if row["val_loss"] is not None and train.monitor == "val_loss":
+            value = -row["val_loss"]
+        best, bar = (now.best_epoch, now.best_value), (now.bar_epoch, now.bar_value)
+        margin = train.early_stopping.min_delta if train.early_stopping else 0.0
+        if best[1] is None or value > best[1]:
+            best = (now.epoch, value)
+        if bar[1] is None or value > bar[1] + margin:
+            bar = (now.epoch, value)
+        return Position(now.epoch + 1, 0, 0.0, 0, 0, 0.0, *best, *bar, history=[*now.history, row])
 
     def _learning_rate(self, step: np.ndarray) -> np.float32:
         from recurra.optimiser import learning_rates
@@ -195,14 +204,14 @@ class Training:
 
     def _out_of_patience(self) -> bool:
         stopping, now = self.experiment.train.early_stopping, self.position
-        return stopping is not None and now.epoch - 1 - now.best_epoch >= stopping.patience
+        return stopping is not None and now.epoch - 1 - now.bar_epoch >= stopping.patience
 
     def _save(self) -> None:
         classifier = self.built.classifier
         weights = classifier.weights()
         spoilt = [name for name, array in weights.items() if not np.isfinite(array).all()]
         if spoilt:
-            raise RecurraError(
+            raise InputError(
                 f"weight '{spoilt[0]}' is no longer finite at epoch {self.position.epoch}; the last good checkpoint is"
                 f" {self.checkpoint}. Lower train.learning_rate or set train.clip_norm: 1."
             )
@@ -215,7 +224,9 @@ class Training:
         if row["val_loss"] is not None:
             shown += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
         self.progress.note(f"{shown}  {row['samples_per_second']:,.0f} samples/s{'  best' if best else ''}")
-        self.observers.hook.recurra_epoch_end(run=None, record=row)
+        self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
+        while self.observers.problems:
+            self.progress.note(f"warning: {self.observers.problems.pop(0)}")
 
     def finish(self, folder: Path, stopped: str) -> None:
         """Writes the artifact."""
@@ -230,7 +241,6 @@ class Training:
             "best_epoch": self.position.best_epoch,
             "epochs_done": len(history),
             "stopped": stopped,
-            "kept": self.experiment.train.keep,
             "parameters": self.built.parameters,
             "device": self.built.device,
             "environment": environment() | self.built.backend.describe(),

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -21,6 +21,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from recurra.errors import RecurraError
 from recurra.home import Home
+from recurra_flows.choices import prefect_choice
 from recurra_flows.workers import end
 
 PATIENCE = 300.0
@@ -41,8 +42,8 @@ def settle(home: Home, debug: bool = False) -> None:
 
 
 def prefect_home() -> Path:
-    """Where Prefect keeps its database and profiles."""
-    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    """Where Prefect keeps its database."""
+    return Path(prefect_choice("home") or "~/.prefect").expanduser()
 
 
 def _can_write(folder: Path) -> bool:
@@ -51,28 +52,8 @@ def _can_write(folder: Path) -> bool:
 
 
 def chosen_url() -> str | None:
-    """The API that the user chose: in the environment, a profile, prefect.toml or pyproject.toml; None for none."""
-    profiles = _toml(prefect_home() / "profiles.toml")
-    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    return (
-        os.environ.get("PREFECT_API_URL")
-        or _at(_toml(Path("prefect.toml")), "api", "url")
-        or _at(_toml(Path("pyproject.toml")), "tool", "prefect", "api", "url")
-        or _at(profiles, "profiles", str(active), "PREFECT_API_URL")
-    )
-
-
-def _toml(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _at(value: Any, *names: str) -> str | None:
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else None
+    """The API that the user chose, wherever Prefect would find it; None for none."""
+    return prefect_choice("api", "url")
 
 
 def serve(note: Callable[[str], None]) -> Callable[[], None]:
@@ -81,6 +62,8 @@ def serve(note: Callable[[str], None]) -> Callable[[], None]:
     The user's API is taken as it is. Without one, a server is started at once, in a process that ends with this one,
     however this one ends.
     """
+    with suppress(OSError):  # Prefect makes the folder, but not those above it, and says what is wrong with it
+        prefect_home().mkdir(mode=0o700, parents=True, exist_ok=True)
     if chosen := chosen_url():
         return lambda: _reach(chosen)
     printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
@@ -96,9 +79,19 @@ def serve(note: Callable[[str], None]) -> Callable[[], None]:
         )
     # The socket is now the server's alone, so that a call is refused, not kept waiting, when the server is dead.
     os.environ["PREFECT_API_URL"] = url
+    _call_directly("127.0.0.1", "localhost")
     # Prefect sends its last logs when Python exits. This comes after, because it is registered before Prefect's import.
     atexit.register(end, server)
     return lambda: _wait(server, url, printed, note)
+
+
+def _call_directly(*hosts: str) -> None:
+    """No proxy for these: one for the world outside does not know this machine's own ports."""
+    exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    names = [name.strip() for name in exempt.split(",") if name.strip()]
+    if "*" not in names:
+        names += [host for host in hosts if host not in names]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(names)
 
 
 def answers(url: str, seconds: float = 3.0) -> bool:

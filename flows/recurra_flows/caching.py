@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,27 @@ from prefect.context import TaskRunContext
 from prefect.serializers import Serializer
 from pydantic import Field
 
+from recurra import stages
 from recurra.errors import RecurraError
 from recurra.store import Store, key_of
 from recurra_flows.references import ArtifactRef
 
 PERISHABLE = {"hit", "why", "seconds"}
 """Fields of a reference that are true of one run only."""
+_verified: ContextVar[dict[ArtifactRef, float] | None] = ContextVar("verified", default=None)
+
+
+@contextmanager
+def verified_once() -> Iterator[None]:
+    """Within the block an artifact's bytes are checked the first time that its reference is read, and not again.
+
+    Prefect reads a cached result more than once.
+    """
+    token = _verified.set({})
+    try:
+        yield
+    finally:
+        _verified.reset(token)
 
 
 class ArtifactSerializer(Serializer):
@@ -30,28 +47,31 @@ class ArtifactSerializer(Serializer):
 
     type: str = Field(default="recurra-artifact", frozen=True)
 
-    def dumps(self, obj: ArtifactRef) -> bytes:
-        """The reference without what is true of this run only."""
-        return obj.model_dump_json(exclude=PERISHABLE).encode()
+    def dumps(self, obj: ArtifactRef | BaseException) -> bytes:
+        """The reference without what is true of this run only; of what a task raised, its line, which nobody reads."""
+        if isinstance(obj, ArtifactRef):
+            return obj.model_dump_json(exclude=PERISHABLE).encode()
+        return json.dumps({"raised": f"{type(obj).__name__}: {obj}"}).encode()
 
     def loads(self, blob: bytes) -> ArtifactRef:
         """The reference as a hit; a RecurraError where its artifact is not what it was."""
-        start = time.monotonic()
+        start, known = time.monotonic(), _verified.get()
         ref = ArtifactRef(**json.loads(blob), hit=True, why="unchanged", seconds=0)
-        found = Store(ref.store).find(ref.stage, ref.key)
-        if found is None or found.digest != ref.digest:
-            raise RecurraError(f"{ref.stage}: artifact {ref.key} is damaged or gone")
-        return ref.model_copy(update={"seconds": time.monotonic() - start})
+        if known is None or ref not in known:
+            found = Store(ref.store).find(ref.stage, ref.key)
+            if found is None or found.digest != ref.digest:
+                raise RecurraError(f"{ref.stage}: artifact {ref.key} is damaged or gone")
+        known = {} if known is None else known
+        known[ref] = known.get(ref, 0.0) + time.monotonic() - start
+        return ref.model_copy(update={"seconds": known[ref]})
 
 
 @dataclass
 class StageKey(CachePolicy):
     """The cache key of a stage: the name that the store gives to its artifact, and which store it is.
 
-    `inputs` takes the task's own parameters by name and imports no framework.
+    The task is named as its stage; it takes the experiment, and the references to what it is made from.
     """
-
-    inputs: Callable[..., Mapping[str, Any]] = dict
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
@@ -59,7 +79,8 @@ class StageKey(CachePolicy):
         """The key; None where the stage cannot run, and then says why itself."""
         del flow_parameters, kwargs
         try:
-            made_from = self.inputs(**inputs)
+            artifacts = {value.stage: value.artifact() for value in inputs.values() if isinstance(value, ArtifactRef)}
+            made_from = stages.inputs_of(task_ctx.task.name, inputs["experiment"], artifacts)
         except RecurraError:
             return None
         return f"{task_ctx.task.name}-{key_of(made_from)}-{key_of({'store': str(_store(inputs))})[:8]}"

@@ -24,13 +24,14 @@ REMOTE = {"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "lustre", "ceph", "
 
 
 def checkup(home: Home) -> dict[str, Any]:
-    """Everything, with a list of `problems`: each what is wrong and the command or setting that mends it."""
+    """Everything, with `ready` (whether a run is possible) and `problems`: what is wrong, and what mends it."""
     backends = [_backend(entry) for entry in entries()]
     place, prefect = _home(home), _prefect(home)
     problems = [
         {"what": part["problem"], "mend": part["mend"]} for part in (*backends, place, prefect) if part["problem"]
     ]
-    if not any(backend["usable"] for backend in backends):
+    any_backend = any(backend["usable"] for backend in backends)
+    if not any_backend:
         mend = 'pip install "recurra[torch]" or pip install "recurra[tensorflow]"'
         problems.insert(0, {"what": "no backend can be used", "mend": mend})
     return {
@@ -40,6 +41,7 @@ def checkup(home: Home) -> dict[str, Any]:
         "backends": backends,
         "home": place,
         "prefect": prefect,
+        "ready": any_backend and place["usable"] and prefect["usable"],
         "problems": problems,
     }
 
@@ -69,14 +71,18 @@ def _home(home: Home) -> dict[str, Any]:
     """Whether runs can be kept there. Locks need a local file system."""
     existing = next(path for path in (home.path, *home.path.parents) if path.exists())
     free, kind = shutil.disk_usage(existing).free, _filesystem(existing)
+    usable = existing.is_dir() and os.access(existing, os.W_OK)
     problem = mend = ""
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir():
+        problem, mend = f"{existing} is no folder", "set RECURRA_HOME to a folder of yours"
+    elif not usable:
         problem, mend = f"{existing} cannot be written to", "set RECURRA_HOME to a folder of yours"
     elif kind in REMOTE:
         problem, mend = f"{existing} is on {kind}: locks may not hold", "set RECURRA_HOME to a folder on a local disk"
     elif free < LITTLE:
         problem, mend = f"only {free / 1000**3:.1f} GB are free in {existing}", "recurra cache gc --days 0"
-    return {"path": str(home.path), "free": free, "filesystem": kind, "problem": problem, "mend": mend}
+    found = {"path": str(home.path), "usable": usable, "free": free, "filesystem": kind}
+    return {**found, "problem": problem, "mend": mend}
 
 
 def _filesystem(path: Path) -> str:
@@ -89,7 +95,8 @@ def _filesystem(path: Path) -> str:
 
 def _prefect(home: Home) -> dict[str, Any]:
     """Which Prefect there is and which API a run would use."""
-    state: dict[str, Any] = {"version": None, "api": None, "home": None, "problem": "", "mend": "pip install recurra"}
+    state: dict[str, Any] = {"version": None, "api": None, "home": None, "usable": False, "problem": ""}
+    state["mend"] = "pip install recurra"
     try:
         state["version"] = version("prefect")
     except PackageNotFoundError:
@@ -103,4 +110,4 @@ def _prefect(home: Home) -> dict[str, Any]:
             "problem": f"the Prefect API {url} does not answer",
             "mend": "prefect server start, or unset PREFECT_API_URL",
         }
-    return state
+    return {**state, "usable": True}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from recurra import stages
@@ -20,7 +19,7 @@ def explain_stages(experiment: Experiment, store: Store) -> dict[str, dict[str, 
             waiting = next(name for name in explained if name not in found)
             explained[stage] = {"cache": "miss", "why": f"{waiting} is made first"}
             continue
-        inputs = _inputs(stage, experiment, found)
+        inputs = stages.inputs_of(stage, experiment, found)
         artifact = store.peek(stage, key_of(inputs))
         wrong = damage(artifact) if artifact else None
         if artifact is not None and wrong is None:
@@ -30,13 +29,3 @@ def explain_stages(experiment: Experiment, store: Store) -> dict[str, dict[str, 
             why = f"the artifact is damaged ({wrong})" if wrong else store.explain(stage, inputs)
             explained[stage] = {"cache": "miss", "why": why}
     return explained
-
-
-def _inputs(stage: str, experiment: Experiment, found: Mapping[str, Artifact]) -> stages.Inputs:
-    if stage == "preprocess":
-        return stages.preprocess_inputs(experiment, stages.open_source(experiment))
-    if stage == "train":
-        return stages.train_inputs(experiment, found["preprocess"])
-    if stage == "evaluate":
-        return stages.evaluate_inputs(experiment, found["preprocess"], found["train"])
-    return stages.report_inputs(experiment, found)

@@ -17,7 +17,7 @@ from recurra.experiment import Experiment
 from recurra.home import Home
 from recurra.run import Run
 from recurra.store import Outcome, Store
-from recurra_flows.caching import ArtifactSerializer, StageKey
+from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
 from recurra_flows.publishing import TrainingProgress, publish_metrics, publish_report
 from recurra_flows.recording import recorded
 from recurra_flows.references import ArtifactRef
@@ -29,7 +29,7 @@ from recurra_flows.workers import WorkerLostError, run_worker
 def recognition(experiment: Experiment, home: Path, run: str | None = None) -> str:
     """Runs an experiment, or goes on with the run of that id. Returns the run's folder."""
     of = Run.open(Home(home), run) if run else Run.create(Home(home), experiment)
-    with recorded(of) as record, tags(experiment.backend, experiment.model.kind):
+    with recorded(of) as record, verified_once(), tags(experiment.backend, experiment.model.kind):
         dataset = record(preprocess(experiment, of.home.store.root))
         training = record(train(experiment, dataset))
         evaluation = record(evaluate(experiment, dataset, training))
@@ -46,49 +46,33 @@ def _may_help(task: Any, run: Any, state: Any) -> bool:
 
 
 _CACHED: dict[str, Any] = {
+    "cache_policy": StageKey(),
     "persist_result": True,
     "result_serializer": ArtifactSerializer(),
     "retry_condition_fn": _may_help,
 }
 
 
-def _preprocess_inputs(experiment: Experiment, store: Path) -> stages.Inputs:
-    del store
-    return stages.preprocess_inputs(experiment, stages.open_source(experiment))
-
-
-def _train_inputs(experiment: Experiment, dataset: ArtifactRef) -> stages.Inputs:
-    return stages.train_inputs(experiment, dataset.artifact())
-
-
-def _evaluate_inputs(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef) -> stages.Inputs:
-    return stages.evaluate_inputs(experiment, dataset.artifact(), training.artifact())
-
-
-def _report_inputs(experiment: Experiment, *made: ArtifactRef, **named: ArtifactRef) -> stages.Inputs:
-    return stages.report_inputs(experiment, {ref.stage: ref.artifact() for ref in (*made, *named.values())})
-
-
-@task(name="preprocess", cache_policy=StageKey(inputs=_preprocess_inputs), retries=2, retry_delay_seconds=2, **_CACHED)
+@task(name="preprocess", retries=2, retry_delay_seconds=2, **_CACHED)
 def preprocess(experiment: Experiment, store: Path) -> ArtifactRef:
     """The dataset."""
     return ArtifactRef.of(store, stages.preprocess(experiment, Store(store), watch().progress))
 
 
-@task(name="train", cache_policy=StageKey(inputs=_train_inputs), retries=1, **_CACHED)
+@task(name="train", retries=1, **_CACHED)
 def train(experiment: Experiment, dataset: ArtifactRef) -> ArtifactRef:
     """The trained network. Tried again, it goes on from its last checkpoint."""
     with TrainingProgress(experiment, watch().progress) as progress:
         return _in_worker("train", experiment, (dataset,), progress)
 
 
-@task(name="evaluate", cache_policy=StageKey(inputs=_evaluate_inputs), retries=1, **_CACHED)
+@task(name="evaluate", retries=1, **_CACHED)
 def evaluate(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef) -> ArtifactRef:
     """Predictions and metrics of the test split."""
     return _in_worker("evaluate", experiment, (dataset, training), watch().progress)
 
 
-@task(name="report", cache_policy=StageKey(inputs=_report_inputs), retries=0, **_CACHED)
+@task(name="report", retries=0, **_CACHED)
 def report(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, evaluation: ArtifactRef) -> ArtifactRef:
     """The HTML report."""
     artifacts = {ref.stage: ref.artifact() for ref in (dataset, training, evaluation)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from recurra.durable import read_json
+from recurra.errors import RecurraError
 from recurra.progress import Progress
-from recurra.registry import extensions
+from recurra.registry import Extension, extensions
 from recurra.run import Run
 from recurra.store import Artifact
 from recurra_flows.references import ArtifactRef
@@ -19,33 +20,54 @@ Record = Callable[[ArtifactRef], ArtifactRef]
 
 @contextmanager
 def recorded(run: Run) -> Iterator[Record]:
-    """A function to hand each stage's reference to. The run is `done` after the block, or `failed` or `stopped`."""
-    hook = extensions().hook
+    """A function to hand each stage's reference to. The run is `done` after the block, or `failed` or `stopped`.
+
+    An InputError where another process has the run.
+    """
+    observers = extensions()
 
     def record(ref: ArtifactRef) -> ArtifactRef:
         outcome = ref.outcome()
         run.stage_done(outcome)
-        _tell(hook, run, outcome.artifact, watch().progress)
+        _tell(observers, run, outcome.artifact, watch().progress)
         watch().stage_done(outcome)
         return ref
 
-    try:
-        yield record
-    except Exception as error:
+    with run.held():
+        try:
+            yield record
+            results = _results(run)
+        except BaseException as error:
+            _failed(run, error)
+            raise
+        run.finish("done", error=None, **results)
+
+
+@contextmanager
+def ended(run: Run) -> Iterator[None]:
+    """Holds the run; after the block its record does not say `running`, whatever failed before or after `recorded`."""
+    with run.held():
+        try:
+            yield
+        except BaseException as error:
+            with suppress(RecurraError, OSError):  # the failure that is raised matters more
+                left = Run.open(run.home, str(run.folder))
+                if left.record["status"] == "running":
+                    _failed(left, error)
+            raise
+
+
+def _failed(run: Run, error: BaseException) -> None:
+    if isinstance(error, Exception):
         run.finish("failed", error=str(error))
-        raise
-    except BaseException:
+    else:
         run.finish("stopped", error="stopped by the user or the system")
-        raise
-    run.finish("done", error=None, **_results(run))
 
 
-def _tell(hook: Any, run: Run, artifact: Artifact, progress: Progress) -> None:
-    try:
-        hook.recurra_stage_end(run=run, stage=artifact.stage, artifact=artifact)
-    except Exception as error:
-        # An observer looks on; its failure is not the run's.
-        progress.note(f"a plugin's recurra_stage_end failed: {type(error).__name__}: {error}")
+def _tell(observers: Extension, run: Run, artifact: Artifact, progress: Progress) -> None:
+    observers.call("recurra_stage_end", run=run, stage=artifact.stage, artifact=artifact)
+    while observers.problems:  # of observers that fail, and of plugins that could not be loaded: the run goes on
+        progress.note(f"warning: {observers.problems.pop(0)}")
 
 
 def _results(run: Run) -> dict[str, Any]:

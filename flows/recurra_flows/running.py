@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from recurra.progress import Progress
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows import api
+from recurra_flows.recording import ended
 from recurra_flows.watching import Watch, watched
 
 
@@ -38,7 +40,17 @@ def execute(
     file: Path | None = None,
     debug: bool = False,
 ) -> Run:
-    """The experiment as a new run, or the rest of `run`, to its end. Raises what a stage raised."""
+    """The experiment as a new run, or the rest of `run`, to its end. Raises what a stage raised.
+
+    An InputError where another process is still running `run`.
+    """
+    with run.held() if run else nullcontext():
+        return _executed(home, experiment, spectator, run, file, debug)
+
+
+def _executed(
+    home: Home, experiment: Experiment, spectator: Spectator, run: Run | None, file: Path | None, debug: bool
+) -> Run:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
     from prefect import tags
@@ -50,15 +62,16 @@ def execute(
     stages.preprocess_inputs(experiment, stages.open_source(experiment))
     wait()
     run = _begun(home, experiment, run, file)
-    spectator.began(run)
     results = home.path / "prefect" / "results"
     results.mkdir(parents=True, exist_ok=True)
     with (
+        ended(run),
         # The heartbeat's thread makes every flow end with an idle second.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         tags(experiment.name, experiment.backend, experiment.model.kind),
         watched(Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)),
     ):
+        spectator.began(run)
         recognition.with_options(result_storage=results)(experiment, home.path, str(run.folder))
     return Run.open(home, str(run.folder))
 

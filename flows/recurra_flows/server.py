@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from socket import socket
 
 from recurra_flows.lifeline import follow
 
@@ -23,11 +25,23 @@ def main() -> None:
     os.environ.pop("PREFECT_API_URL", None)
 
     import uvicorn
+    from filelock import FileLock
     from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
 
-    uvicorn.run(
-        create_app(ephemeral=True, final=True), fd=int(sys.argv[1]), log_level="error", lifespan="on", access_log=False
-    )
+    starting = FileLock(get_current_settings().home / "recurra.lock")
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            await super().startup(sockets)
+            starting.release()
+
+    app = create_app(ephemeral=True, final=True)
+    config = uvicorn.Config(app, fd=int(sys.argv[1]), log_level="error", lifespan="on", access_log=False)
+    # Prefect's migrations are not safe from one another: of servers that start at once, one at a time prepares.
+    with suppress(OSError):
+        starting.acquire()
+    Server(config).run()
 
 
 if __name__ == "__main__":

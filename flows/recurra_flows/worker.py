@@ -50,6 +50,7 @@ def _serve(request: Request, events: TextIO) -> None:
         answer = {
             "event": "error",
             "input": isinstance(error, InputError),
+            "transient": isinstance(error, OSError),
             "line": str(error) if isinstance(error, RecurraError) else _line(request["body"], error),
             "traceback": traceback.format_exc(),
         }
@@ -58,6 +59,8 @@ def _serve(request: Request, events: TextIO) -> None:
 
 def _line(body: str, error: Exception) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"{body}: out of memory ({text}); use a smaller model, train.batch_size or data.size"
     return f"{body}: {type(error).__name__}: {text[:500] or 'no message'} (--debug shows where)"
 
 

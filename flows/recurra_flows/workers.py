@@ -20,7 +20,7 @@ PATIENCE = 5.0
 
 
 class WorkerLostError(RecurraError):
-    """A worker process was ended from outside, before it could answer."""
+    """A worker did not do its work for a reason that may pass: it was killed, or a disk or a network failed it."""
 
 
 def run_worker(
@@ -34,11 +34,13 @@ def run_worker(
 
     Progress is shown while it works. What the process prints goes to `log`, or to standard error where there is none.
     `env` is added to its environment. The worker's InputError or RecurraError is raised here, with its traceback as a
-    note; WorkerLostError where it was killed. An exception here (Ctrl-C) ends the worker.
+    note; WorkerLostError where it was killed or had an OSError. An exception here (Ctrl-C) ends the worker.
     """
-    with _output(log) as output, _started(output, env or {}) as (process, events):
+    with _output(log) as output, _started(output, env or {}) as (process, events), _shown(progress):
         _send(process, {"body": body, **request})
         for line in events:
+            if not line.endswith("\n"):
+                break  # it was killed while it wrote
             event = json.loads(line)
             if event["event"] == "result":
                 return event["value"]
@@ -46,6 +48,15 @@ def run_worker(
                 raise _error(event)
             replay(event, progress)
         raise _lost(body, process.wait(), log)
+
+
+@contextmanager
+def _shown(progress: Progress) -> Iterator[None]:
+    # A worker that failed did not end its bar, which hides the terminal's cursor.
+    try:
+        yield
+    finally:
+        progress.end()
 
 
 @contextmanager
@@ -103,7 +114,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _error(event: Mapping[str, Any]) -> RecurraError:
-    error = (InputError if event["input"] else RecurraError)(event["line"])
+    kind = WorkerLostError if event["transient"] else InputError if event["input"] else RecurraError
+    error = kind(event["line"])
     error.add_note(f"In the worker process:\n{event['traceback']}")
     return error
 

@@ -36,6 +36,7 @@ def describe() -> dict[str, str]:
         "inter_op_threads": str(tf.config.threading.get_inter_op_parallelism_threads() or _cores()),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "cuda": str(build.get("cuda_version", "none")),
+        "tf32": str(tf.config.experimental.tensor_float_32_execution_enabled()),
         "cudnn": str(build.get("cudnn_version", "none")),
     }
 

@@ -67,6 +67,8 @@ with _without_greetings(), _without_keras():
 # Exactness is promised: without it, cuDNN and some kernels may add up in the order in which threads finish. On the CPU
 # it cost nothing that could be measured.
 tf.config.experimental.enable_op_determinism()
+# float32 means float32, as on the other backends: TF32 has ten bits. `precision: bf16` is the fast one.
+tf.config.experimental.enable_tensor_float_32_execution(False)
 for _gpu in tf.config.list_physical_devices("GPU"):
     tf.config.experimental.set_memory_growth(_gpu, True)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recurra.contract import Classifier, ClassifierSpec, Device
 from recurra.hookspecs import hookimpl
+from recurra_torch.threads import wait_asleep
 
 if TYPE_CHECKING:
     from recurra.contract import Backend
@@ -44,4 +45,5 @@ class TorchBackend:
 @hookimpl
 def recurra_backend() -> Backend:
     """The backend."""
+    wait_asleep()
     return TorchBackend()

@@ -81,7 +81,7 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read as an experiment file"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         load_experiment(path)
 
 

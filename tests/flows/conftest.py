@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,26 +14,35 @@ from typing import Any
 import pytest
 
 PLAIN = '''
-import os, signal, time
+import errno, os, signal, sys, time
+from pathlib import Path
 import numpy as np
 from recurra.contract import Device, StepRecords
 from recurra.hookspecs import hookimpl
 
 
 class Plain:
-    """Trains its biases a little, and answers with them and the first pixels."""
+    """Trains its biases a little, and answers with them and the first pixels.
+
+    PLAIN_SLOW: seconds that each call after the first takes. PLAIN_DIES: `always` in the first call, or `once` in the
+    second. PLAIN_LOSS: the loss of each step.
+    """
 
     def __init__(self, spec):
         self.spec, self.steps = spec, 0
 
     def train_steps(self, batches):
-        time.sleep(float(os.environ.get("PLAIN_SLOW", 0)))
-        if os.environ.get("PLAIN_DIES") == "always":
+        dies = os.environ.get("PLAIN_DIES")
+        if self.steps:
+            time.sleep(float(os.environ.get("PLAIN_SLOW", 0)))
+        if dies == "always" or (dies == "once" and self.steps and not Path("died").exists()):
+            Path("died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         print("a framework's chatter")
         self.steps += len(batches.x)
         self._weights["output.bias"] += batches.x.mean(dtype=np.float32)
-        return StepRecords(np.full(len(batches.x), 0.5, np.float32), np.zeros(len(batches.x), np.int64))
+        loss = float(os.environ.get("PLAIN_LOSS", 0.5))
+        return StepRecords(np.full(len(batches.x), loss, np.float32), np.zeros(len(batches.x), np.int64))
 
     def logits(self, x):
         bias = self._weights["output.bias"]
@@ -59,6 +69,11 @@ class PlainBackend:
         return {"plain": "1"}
 
     def devices(self):
+        if os.environ.get("PLAIN_DEVICES") == "full disk":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if os.environ.get("PLAIN_DEVICES") == "dies while it writes":
+            os.write(int(sys.argv[1]), b'{"event": "no')
+            os.kill(os.getpid(), signal.SIGKILL)
         return [Device("cpu", "this one")]
 
     def build(self, spec, device, seed):
@@ -75,12 +90,40 @@ def recurra_backend():
 def plain_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH in which the backend `plain` is installed."""
     folder = tmp_path_factory.mktemp("plain")
-    (folder / "plain_backend.py").write_text(PLAIN)
-    info = folder / "plain_backend-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-backend\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[recurra.backends]\nplain = plain_backend\n")
+    _install(folder, "plain", PLAIN, "recurra.backends")
     return folder
+
+
+def _install(folder: Path, name: str, code: str, group: str) -> None:
+    (folder / f"{name}_backend.py").write_text(code)
+    info = folder / f"{name}_backend-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-backend\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}_backend\n")
+
+
+@pytest.fixture
+def installed(place: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], None]:
+    """Installs a plugin beside `plain`, in a folder of its own: its name, its code, its group."""
+
+    def install(name: str, code: str, group: str) -> None:
+        folder = place / f"of-{name}"
+        folder.mkdir()
+        _install(folder, name, code, group)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ["PYTHONPATH"]]))
+
+    return install
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prefect_of_the_tests_own() -> Iterator[None]:
+    """Nothing of the user's Prefect settings, and nobody is told of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+            patch.delenv(name)
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -123,9 +166,24 @@ def _started(*arguments: str, **env: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def started(place: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `recurra ARGUMENTS` in a process of its own, in a group of its own."""
-    return _started
+def started(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `recurra ARGUMENTS` in a process and a group of its own, which are gone after the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
+        processes.append(_started(*arguments, **env))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Ends it and its group; workers and servers follow it by themselves."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 @pytest.fixture
@@ -134,7 +192,10 @@ def recurra(place: Path) -> Command:
 
     def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         with _started(*arguments, **env) as process:
-            out, err = process.communicate(timeout=240)
+            try:
+                out, err = process.communicate(timeout=240)
+            finally:
+                _kill(process)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run

@@ -1,7 +1,8 @@
-"""`recurra cache gc`: what goes, and what stays however old it is."""
+"""`recurra cache verify` and `gc`: what is damaged, what goes, and what stays however old it is."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from recurra.home import Home
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows.clearing import clear
+from recurra_flows.cli import main
 
 DAY = 86_400
 
@@ -58,6 +60,20 @@ def test_leftovers_go_but_not_those_of_a_running_process(home: Home) -> None:
     with home.store.lock("train", "b" * 32):
         assert _names(clear(home, 30)) == {"train-" + "a" * 32}
     assert _names(clear(home, 30)) == {"train-" + "b" * 32}
+
+
+def test_verify_finds_every_damaged_artifact_and_sets_it_aside(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECURRA_HOME", str(home.path))
+    damaged = _made(home, "train", 1).artifact
+    _made(home, "train", 2)
+    (damaged.path / "file").write_text("CONTENT")
+    assert main(["cache", "verify", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["checked"], [row["key"] for row in found["damaged"]]) == (2, [damaged.key])
+    assert main(["cache", "verify"]) == 0
+    assert "1 artifacts checked, 0 damaged" in capsys.readouterr().out
 
 
 def test_a_damaged_artifact_that_was_set_aside_goes_with_its_reason(home: Home) -> None:

@@ -35,6 +35,22 @@ def test_a_second_run_is_all_hits_and_a_changed_field_makes_only_what_depends_on
     assert third["stages"]["train"] == third["stages"]["train"] | {"cache": "miss", "why": "train.epochs 2 -> 3"}
 
 
+def test_what_explain_says_beforehand_is_what_the_run_then_does(
+    recurra: Callable[..., subprocess.CompletedProcess[str]], run_json: RunJson
+) -> None:
+    for arguments, first_miss in ((["e.yaml"], "preprocess"), (["e.yaml", "train.epochs=3"], "train")):
+        said = json.loads(recurra("cache", "explain", *arguments, "--json").stdout)["stages"]
+        done = run_json(*arguments)
+        # What follows a miss cannot be known: what is made may be the same as before.
+        for stage in ("preprocess", "train")[: 1 + ["preprocess", "train"].index(first_miss)]:
+            assert said[stage]["cache"] == done["stages"][stage]["cache"] == ("miss" if stage == first_miss else "hit")
+        assert said[first_miss]["why"] == done["stages"][first_miss]["why"]
+    said = json.loads(recurra("cache", "explain", *arguments, "--json").stdout)["stages"]
+    assert {stage: each["artifact"] for stage, each in said.items()} == {
+        stage: each["artifact"] for stage, each in done["stages"].items()
+    }
+
+
 @pytest.mark.parametrize("harm", ["damaged", "removed"])
 def test_a_damaged_or_removed_artifact_is_noticed_and_made_again(run_json: RunJson, harm: str) -> None:
     folder = Path(run_json("e.yaml")["stages"]["train"]["artifact"])

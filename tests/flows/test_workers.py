@@ -29,6 +29,14 @@ def test_a_fault_in_a_worker_is_one_line(place: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("how", "said"), [("full disk", "OSError: .*No space left"), ("dies while it writes", "ended by SIGKILL")]
+)
+def test_a_failure_that_may_pass_is_told_from_one_that_will_not(place: Path, how: str, said: str) -> None:
+    with pytest.raises(WorkerLostError, match=said):
+        run_worker("devices", {"backend": "plain"}, Silent(), place / "log", {"PLAIN_DEVICES": how})
+
+
 def test_a_worker_that_dies_is_lost_with_the_place_of_what_it_printed(place: Path) -> None:
     with pytest.raises(WorkerLostError, match=r"exit status 1.*log"):
         run_worker("devices", {}, Silent(), place / "log", {"PYTHONHASHSEED": "wrong"})

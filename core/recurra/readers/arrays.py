@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -92,7 +93,8 @@ def _same_length(source: str, pair: Pair, array: np.ndarray, values: np.ndarray)
     if rows != given:
         where = _where(source, pair.data)
         raise InputError(
-            f"{where}: {rows:,} samples, but {given:,} labels in {escaped(pair.labels)}; one each is expected"
+            f"{where}: {rows:,} samples, but {given:,} labels in {escaped(pair.labels)}; "
+            "expected one label a sample, in the same order"
         )
 
 
@@ -104,9 +106,12 @@ def _joined(arrays: Sequence[np.ndarray], source: str, found: Sequence[Pair]) ->
     return np.concatenate(arrays)
 
 
+@dataclass
 class ArrayReader:
     """Reads .npy and .npz arrays."""
 
+    home: Path | None = None
+    """The home folder; left out: the default one."""
     name = "arrays"
     description = "data.npy and labels.npy (or x_train.npy, y_train.npy, ...) in a folder, or the same in one .npz"
 
@@ -123,16 +128,17 @@ class ArrayReader:
             names = _names(source)
         found = pairs(names)
         if not found:
-            shown = ", ".join(escaped(name) for name in names) or "nothing"
+            shown = f"the arrays {', '.join(escaped(name) for name in names)}" if names else "no arrays"
             wanted = "data and labels, x and y, or x_train, y_train, x_test, y_test"
-            raise InputError(f"{escaped(source)}: holds the arrays {shown}; expected {wanted}")
+            raise InputError(f"{escaped(source)}: holds {shown}; expected {wanted}")
         parts, its_labels = _parts(source, found, data)
         where = _where(source, found[0].labels)
         indices, classes = labels.indexed(_joined(its_labels, source, found), where, _class_names(source, names))
         samples = samples_of(parts, indices)
         labels.check(samples.labels, classes, escaped(source))
         kind = told_kind(parts[0].array.shape, data, where)
-        return RowSource(kind, classes, samples, parts, _fingerprint(source, found, names), _beside(source, found))
+        fingerprint = partial(digest_of_files, *_files(source, found, names), self.home)
+        return RowSource(kind, classes, samples, parts, fingerprint, _beside(source, found))
 
 
 def _parts(source: str, found: Sequence[Pair], data: Data) -> tuple[list[Part], list[np.ndarray]]:
@@ -158,8 +164,9 @@ def _beside(source: str, found: Sequence[Pair]) -> list[Refused]:
     return [foreign(name, "beside the arrays, not one of them") for name in names]
 
 
-def _fingerprint(source: str, found: Sequence[Pair], names: Sequence[str]) -> Callable[[], str]:
+def _files(source: str, found: Sequence[Pair], names: Sequence[str]) -> tuple[str, list[str]]:
+    """The folder of the files that are used, and their names."""
     if _is_archive(source):
-        return partial(digest_of_files, os.path.dirname(source), [os.path.basename(source)])
+        return os.path.dirname(source), [os.path.basename(source)]
     used = [f"{name}.npy" for pair in found for name in (pair.data, pair.labels)]
-    return partial(digest_of_files, source, used + ["classes.npy"] * ("classes" in names))
+    return source, used + ["classes.npy"] * ("classes" in names)

@@ -49,7 +49,7 @@ def _batches(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def open_cifar10(path: Path, data: Data) -> Source:
+def open_cifar10(path: Path, data: Data, home: Path | None = None) -> Source:
     """The images in the archive, in its own split."""
     if data.kind == "clips":
         raise InputError("data.kind: cifar10 are images; set images, or leave it out")
@@ -61,5 +61,5 @@ def open_cifar10(path: Path, data: Data) -> Source:
     ]
     values = np.concatenate([found[name][1] for name in _BATCHES])
     indices, classes = labels.indexed(values, str(path), CLASSES)
-    digest = partial(digest_of_files, str(path.parent), [path.name])
+    digest = partial(digest_of_files, str(path.parent), [path.name], home)
     return RowSource("image", classes, samples_of(parts, indices), parts, digest)

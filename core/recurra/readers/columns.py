@@ -81,15 +81,28 @@ def _pixels(field: pa.Field, max_pixels: int) -> Pixels:
     return Pixels(npy.form_of(shape, dtype, kind, max_pixels), kind)
 
 
-def text_columns(schema: pa.Schema, data: Data, image: str) -> list[str]:
-    """The columns of text or integers besides the image and the label."""
-    return [field.name for field in schema if _is_text(field.type) and field.name not in (image, data.columns.label)]
+def side_columns(schema: pa.Schema, data: Data, shown: str) -> list[str]:
+    """The columns to read besides the image and the label: `split`, and those that groups are made by.
+
+    InputError where one of the latter is missing or holds neither text nor integers.
+    """
+    wanted = ["split"] if "split" in schema.names and _is_text(schema.field("split").type) else []
+    for role, group in (("test_group", data.test_group), ("validation_group", data.validation_group)):
+        if group is None or group.column is None:
+            continue
+        if group.column not in schema.names:
+            raise InputError(no_column(shown, f"{role}.column", group.column, schema.names))
+        if not _is_text(found := schema.field(group.column).type):
+            raise InputError(f"{shown}: column {group.column} is {found}, data.{role}.column needs text or integers")
+        wanted.append(group.column)
+    return list(dict.fromkeys(wanted))
 
 
 def no_column(shown: str, role: str, asked: str, known: Sequence[str]) -> str:
-    """The line that says that a column is missing; `role` is its field in `data.columns`."""
+    """The line that says that a column is missing; `role` is the field below `data` that asks for it."""
     names = list(dict.fromkeys(known))
-    return f"{shown}: no column {asked!r}, has {', '.join(names)};{nearest(asked, names)} Set data.columns.{role}"
+    hint = nearest(asked, names)
+    return f"{shown}: no column {asked!r}, has {', '.join(names)};{f'{hint} Set' if hint else ' set'} data.{role}"
 
 
 def class_names(schema: pa.Schema, label: str) -> list[str] | None:

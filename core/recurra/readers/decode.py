@@ -29,7 +29,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from recurra.readers import gif
+from recurra.readers import area, gif
 from recurra.readers.reader import Form, Kind
 from recurra.readers.unreadable import UnreadableError, explained
 
@@ -39,8 +39,6 @@ EXTENSIONS = frozenset(
 """Of the files that are looked at; what they hold is told from their first bytes."""
 MOVING = frozenset({".png", ".apng", ".gif", ".tif", ".tiff", ".webp"})
 """Of the formats that can hold several frames."""
-CLIP_AREA = 10
-"""A clip may have this many times `max_pixels`, over all of its frames."""
 
 _WHITE = (255, 255, 255, 255)
 _TURNS = {
@@ -96,8 +94,12 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+def _depth(image: Image.Image, is_png: bool) -> int:
+    """Bits of a value: 8, 16 or 32."""
+    # A PNG in mode I is a 16-bit one too: Pillow before 11.3 widened it.
+    if image.mode.startswith("I;16") or (image.mode == "I" and is_png):
+        return 16
+    return 32 if image.mode in ("I", "F") else 8
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -111,56 +113,45 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     return turn if turn in _TURNS else 1
 
 
-def _check_area(image: Image.Image, max_pixels: int, frames: int = 1) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise UnreadableError("it has no pixels")
-    if width * height > max_pixels:
-        raise UnreadableError(f"{width} x {height} pixels, more than data.max_pixels ({max_pixels:,}) allows")
-    if width * height * frames > CLIP_AREA * max_pixels:
-        limit = f"{CLIP_AREA} times data.max_pixels ({max_pixels:,})"
-        raise UnreadableError(f"{frames} frames of {width} x {height} pixels, more than {limit} allows")
-
-
-def _tiff_pages(image: Any, max_pixels: int) -> tuple[int, bool, bool]:
-    grey, deep, size, frames = True, False, image.size, 0
+def _tiff_pages(image: Any, max_pixels: int) -> tuple[int, bool, int]:
+    grey, depth, size, frames = True, 8, image.size, 0
     while True:
-        grey, deep, frames = grey and _is_grey(image), deep or _is_deep(image), frames + 1
+        grey, depth, frames = grey and _is_grey(image), max(depth, _depth(image, False)), frames + 1
         if image.size != size:
             raise UnreadableError(
                 f"page {frames} is {image.width} x {image.height}, the first is {size[0]} x {size[1]}"
             )
-        _check_area(image, max_pixels, frames)
+        area.check(image.size, frames, max_pixels)
         try:
             image.seek(frames)
         except EOFError:
             break
     image.seek(0)
-    return frames, grey, deep
+    return frames, grey, depth
 
 
-def _counted(image: Any, content: str | bytes, file: IO[bytes], max_pixels: int) -> tuple[int, int, bool, bool]:
-    """(the first frame that counts, how many do, whether all are grey, whether any is deeper than 8 bits)."""
+def _counted(image: Any, content: str | bytes, file: IO[bytes], max_pixels: int) -> tuple[int, int, bool, int]:
+    """(the first frame that counts, how many do, whether all are grey, the most bits of a value)."""
     if image.format == "GIF":
-        return (0, *gif.scan(content if isinstance(content, bytes) else _all(file)), False)
+        return (0, *gif.scan(content if isinstance(content, bytes) else _all(file)), 8)
     if image.format == "TIFF":
         return (0, *_tiff_pages(image, max_pixels))
     frames = image.n_frames if image.format in ("PNG", "WEBP") else 1
     first = int(image.format == "PNG" and frames > 1 and image.default_image)
-    return first, frames - first, _is_grey(image), _is_deep(image)
+    return first, frames - first, _is_grey(image), _depth(image, image.format == "PNG")
 
 
 def _opened(content: str | bytes, file: IO[bytes], kind: Kind, max_pixels: int) -> _Opened:
     plugin = _plugin(file.read(12))
     file.seek(0)
     image: Any = plugin(file)
-    _check_area(image, max_pixels)
-    first, frames, grey, deep = _counted(image, content, file, max_pixels)
-    _check_area(image, max_pixels, frames)
+    area.check(image.size, 1, max_pixels)
+    first, frames, grey, depth = _counted(image, content, file, max_pixels)
+    area.check(image.size, frames, max_pixels)
     _check_kind(image.format, kind, frames, moves=frames > 1 or first > 0)
     orientation = _orientation(image)
     width, height = image.size if orientation < 5 else image.size[::-1]
-    form = Form(frames, height, width, 1 if grey else 3, "float32" if deep else "uint8")
+    form = Form(frames, height, width, 1 if grey else 3, "float32" if depth > 8 else "uint8", depth == 16)
     return _Opened(image, first, orientation, form)
 
 
@@ -186,15 +177,19 @@ def _open(content: str | bytes) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
 
 
+def _path(content: str | bytes) -> str | None:
+    return content if isinstance(content, str) else None
+
+
 def form(content: str | bytes, kind: Kind, max_pixels: int) -> Form:
     """What the image file (a path, or its bytes) decodes to, from its headers. UnreadableError with the reason."""
-    with explained(), _open(content) as file:
+    with explained(file=_path(content)), _open(content) as file:
         return _opened(content, file, kind, max_pixels).form
 
 
 def pixels(content: str | bytes, kind: Kind, max_pixels: int) -> np.ndarray:
     """[T, H, W, C] of the image file (a path, or its bytes), as `form` says. UnreadableError with the reason."""
-    with explained(), _open(content) as file:
+    with explained(file=_path(content)), _open(content) as file:
         opened = _opened(content, file, kind, max_pixels)
         wanted = opened.form
         array = np.empty((wanted.frames, wanted.height, wanted.width, wanted.channels), wanted.dtype)
@@ -212,16 +207,16 @@ def _frame(opened: _Opened) -> np.ndarray:
     image.load()
     if opened.orientation != 1:
         image = image.transpose(_TURNS[opened.orientation])
-    if _is_deep(image):
-        return _deep(image, opened.image.format == "PNG")[..., None]
+    depth = _depth(image, opened.image.format == "PNG")
+    if depth > 8:
+        return _deep(image, depth)[..., None]
     array = np.asarray(_opaque(image, "L" if opened.form.channels == 1 else "RGB"))
     return array[..., None] if array.ndim == 2 else array
 
 
-def _deep(image: Image.Image, is_png: bool) -> np.ndarray:
+def _deep(image: Image.Image, depth: int) -> np.ndarray:
     values = np.asarray(image)
-    # A PNG in mode I is a 16-bit one too: Pillow before 11.3 widened it.
-    if image.mode.startswith("I;16") or (image.mode == "I" and is_png):
+    if depth == 16:
         return (values * (255 / 65535)).astype(np.float32)
     with np.errstate(over="ignore"):
         return values.astype(np.float32)

@@ -18,14 +18,14 @@ class Remote:
     sha256: str
 
 
-def folder_of(dataset: str) -> Path:
-    """Where a dataset's files lie: RECURRA_HOME/downloads/DATASET. Files put there by hand count as fetched."""
-    return Home.default().path / "downloads" / dataset
+def folder_of(dataset: str, home: Path | None = None) -> Path:
+    """Where a dataset's files lie: downloads/DATASET in the home folder. Files put there by hand count as fetched."""
+    return (home or Home.default().path) / "downloads" / dataset
 
 
-def fetched(dataset: str, remote: Remote, mirrors: tuple[str, ...]) -> Path:
+def fetched(dataset: str, remote: Remote, mirrors: tuple[str, ...], home: Path | None = None) -> Path:
     """The file, on this disk and with the right sha256. An InputError in one line where it cannot be had."""
-    path = folder_of(dataset) / remote.name
+    path = folder_of(dataset, home) / remote.name
     if not path.is_file():
         _fetch(dataset, path, remote, mirrors)
     elif file_sha256(path) != remote.sha256:

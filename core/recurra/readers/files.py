@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from recurra.readers import decode, npy
+from recurra.readers import area, decode, npy
 from recurra.readers.fingerprint import digest_of_files
 from recurra.readers.names import escaped, extension
 from recurra.readers.reader import Block, Form, Kind, Refused, Samples
@@ -52,8 +53,9 @@ def _common(forms: Sequence[Form], names: Sequence[str]) -> Form:
             sizes = f"{form.width} x {form.height}, the first is {first.width} x {first.height}"
             raise UnreadableError(f"frame {escaped(name)} is {sizes}")
     colour = any(form.channels == 3 for form in forms)
-    deep = any(form.dtype == "float32" for form in forms)
-    return replace(first, frames=len(forms), channels=3 if colour else 1, dtype="float32" if deep else "uint8")
+    deep = [form for form in forms if form.dtype == "float32"]
+    dtype, scaled = "float32" if deep else "uint8", bool(deep) and all(form.scaled for form in deep)
+    return replace(first, frames=len(forms), channels=3 if colour else 1, dtype=dtype, scaled=scaled)
 
 
 def _frames_form(root: str, frames: Frames, max_pixels: int) -> Form:
@@ -62,9 +64,7 @@ def _frames_form(root: str, frames: Frames, max_pixels: int) -> Form:
         with explained(f"frame {escaped(name)}"):
             forms.append(decode.form(os.path.join(root, path), "image", max_pixels))
     form = _common(forms, frames.names)
-    if form.frames * form.height * form.width > decode.CLIP_AREA * max_pixels:
-        limit = f"{decode.CLIP_AREA} times data.max_pixels ({max_pixels:,})"
-        raise UnreadableError(f"{form.frames} frames of {form.width} x {form.height} pixels, more than {limit} allows")
+    area.check((form.width, form.height), form.frames, max_pixels)
     return form
 
 
@@ -90,10 +90,12 @@ class FileSource:
     entries: Sequence[Entry]
     """One a sample: a path below `root`, or the frames of a clip."""
     max_pixels: int
+    home: Path | None = None
+    """Where the files' digests are remembered; left out: in the default home folder."""
 
     def digest(self) -> str:
         """sha256 (hex) over every file's name and contents; files that have not changed are not read again."""
-        return digest_of_files(self.root, [path for entry in self.entries for path in _paths(entry)])
+        return digest_of_files(self.root, [path for entry in self.entries for path in _paths(entry)], self.home)
 
     def forms(self, rows: np.ndarray) -> Sequence[Form | Refused]:
         """The form of each row, from the headers of its file or frames."""

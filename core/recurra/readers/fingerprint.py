@@ -50,9 +50,9 @@ def _hashed(paths: Sequence[str]) -> list[bytes]:
         return [digest for digests in threads.map(several, chunks) for digest in digests]
 
 
-def _memory_of(root: str) -> Path:
+def _memory_of(root: str, home: Path | None) -> Path:
     where = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()
-    return Home.default().path / "digests" / f"{where[:32]}.parquet"
+    return (home or Home.default().path) / "digests" / f"{where[:32]}.parquet"
 
 
 def _remembered(memory: Path) -> dict[bytes, tuple[_Stamp, bytes]]:
@@ -92,12 +92,12 @@ def _remember(memory: Path, names: Sequence[bytes], stamps: Sequence[_Stamp], di
         return  # a home that cannot be written to costs the next run a hashing
 
 
-def _file_digests(root: str, names: Sequence[str]) -> list[bytes]:
+def _file_digests(root: str, names: Sequence[str], home: Path | None) -> list[bytes]:
     paths = [os.path.join(root, name) for name in names]
     stamps = [_stamp(path) for path in paths]
     if len(names) < _REMEMBERED_FILES and sum(stamp[0] for stamp in stamps) < _REMEMBERED_BYTES:
         return _hashed(paths)
-    memory, keys = _memory_of(root), [os.fsencode(name) for name in names]
+    memory, keys = _memory_of(root, home), [os.fsencode(name) for name in names]
     known = _remembered(memory)
     digests = [
         known[key][1] if key in known and known[key][0] == stamp else b""
@@ -111,14 +111,14 @@ def _file_digests(root: str, names: Sequence[str]) -> list[bytes]:
     return digests
 
 
-def digest_of_files(root: str, names: Iterable[str]) -> str:
+def digest_of_files(root: str, names: Iterable[str], home: Path | None = None) -> str:
     """sha256 (hex) over the names below `root` and the contents of these files, in the order of their names.
 
-    Where there are many files or large ones, each file's sha256 is kept in RECURRA_HOME/digests with its size, date and
-    inode, and is taken from there while these are unchanged.
+    Where there are many files or large ones, each file's sha256 is kept in `digests` in the home folder (left out: the
+    default one) with its size, date and inode, and is taken from there while these are unchanged.
     """
     ordered, whole = sorted(names), hashlib.sha256()
-    for name, digest in zip(ordered, _file_digests(root, ordered), strict=True):
+    for name, digest in zip(ordered, _file_digests(root, ordered, home), strict=True):
         whole.update(escaped(name).encode() + b"\0" + digest)
     return whole.hexdigest()
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -128,9 +129,12 @@ def _samples(folders: Sequence[ClassFolder], found: Sequence[Found], kind: Kind)
     return Samples(sources, np.repeat(indices, counts), np.repeat(splits, counts), {}), entries
 
 
+@dataclass
 class FolderReader:
     """Reads images and clips that lie in one folder for each class."""
 
+    home: Path | None = None
+    """The home folder; left out: the default one."""
     name = "folders"
     description = "a folder for each class, or train/ and test/ with one for each, of images or clips"
 
@@ -155,7 +159,7 @@ class FolderReader:
         classes = tuple(escaped(name) for name in sorted({folder.name for folder in folders}, key=natural))
         labels.check(samples.labels, classes, shown)
         refused = [*beside, *_foreign(found)]
-        return FileSource(kind, classes, samples, refused, source, entries, data.max_pixels)
+        return FileSource(kind, classes, samples, refused, source, entries, data.max_pixels, self.home)
 
 
 def _kind(source: str, shown: str, folders: Sequence[ClassFolder], data: Data) -> Kind:

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
@@ -93,9 +94,12 @@ def _names(source: str) -> list[str]:
     return [name for name in sorted(os.listdir(source)) if not is_ignored(name)]
 
 
+@dataclass
 class IdxReader:
     """Reads folders of IDX files."""
 
+    home: Path | None = None
+    """The home folder; left out: the default one."""
     name = "idx"
     description = (
         "a folder with NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte (.gz or not); train and t10k are splits"
@@ -124,7 +128,7 @@ class IdxReader:
         samples = samples_of(parts, indices)
         labels.check(samples.labels, classes, shown)
         kind = told_kind(parts[0].array.shape, data, _where(source, parts[0].name))
-        digest = partial(digest_of_files, source, list(arrays))
+        digest = partial(digest_of_files, source, list(arrays), self.home)
         return RowSource(kind, classes, samples, parts, digest, _beside(present, list(arrays)))
 
 
@@ -133,7 +137,10 @@ def _part(source: str, pair: Pair, arrays: Mapping[str, np.ndarray], data: Data)
     if of_labels.ndim != 1:
         raise InputError(f"{_where(source, pair.labels)}: shape {list(of_labels.shape)}, expected one label a sample")
     if len(images) != len(of_labels):
-        raise InputError(f"{where}: {len(images):,} images, but {len(of_labels):,} labels in {escaped(pair.labels)}")
+        raise InputError(
+            f"{where}: {len(images):,} images, but {len(of_labels):,} labels in {escaped(pair.labels)}; "
+            "expected one label an image: are both files of the same split?"
+        )
     return part(escaped(pair.images), pair.split, images, told_kind(images.shape, data, where), data, where)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from recurra.errors import InputError, nearest
 from recurra.experiment import Data
@@ -51,20 +53,20 @@ _CIFAR10_MIRRORS = (
 )
 
 
-def _fashion_mnist(data: Data) -> Source:
+def _fashion_mnist(data: Data, home: Path | None) -> Source:
     for remote in _FASHION_MNIST:
-        fetched("fashion-mnist", remote, _FASHION_MNIST_MIRRORS)
-    return IdxReader().open(str(folder_of("fashion-mnist")), data, _FASHION_CLASSES)
+        fetched("fashion-mnist", remote, _FASHION_MNIST_MIRRORS, home)
+    return IdxReader(home).open(str(folder_of("fashion-mnist", home)), data, _FASHION_CLASSES)
 
 
-def _mnist(data: Data) -> Source:
+def _mnist(data: Data, home: Path | None) -> Source:
     for remote in _MNIST:
-        fetched("mnist", remote, _MNIST_MIRRORS)
-    return IdxReader().open(str(folder_of("mnist")), data)
+        fetched("mnist", remote, _MNIST_MIRRORS, home)
+    return IdxReader(home).open(str(folder_of("mnist", home)), data)
 
 
-def _cifar10(data: Data) -> Source:
-    return cifar.open_cifar10(fetched("cifar10", _CIFAR10, _CIFAR10_MIRRORS), data)
+def _cifar10(data: Data, home: Path | None) -> Source:
+    return cifar.open_cifar10(fetched("cifar10", _CIFAR10, _CIFAR10_MIRRORS, home), data, home)
 
 
 BUNDLED: dict[str, Callable[[Data], Source]] = {
@@ -72,18 +74,21 @@ BUNDLED: dict[str, Callable[[Data], Source]] = {
     moving_digits.NAME: moving_digits.open_moving_digits,
 }
 """Sources that need no file and no network."""
-DOWNLOADED: dict[str, Callable[[Data], Source]] = {
+DOWNLOADED: dict[str, Callable[[Data, Path | None], Source]] = {
     "fashion-mnist": _fashion_mnist,
     "mnist": _mnist,
     "cifar10": _cifar10,
 }
-"""Sources that are fetched once into RECURRA_HOME/downloads."""
+"""Sources that are fetched once into `downloads` in the home folder."""
 NAMES = (*BUNDLED, *DOWNLOADED)
 
 
+@dataclass
 class NamedReader:
     """Opens sources by name. A folder of the same name is reached as ./NAME."""
 
+    home: Path | None = None
+    """The home folder; left out: the default one."""
     name = "named"
     description = f"by name: {', '.join(BUNDLED)} (bundled), {', '.join(DOWNLOADED)} (downloaded once)"
 
@@ -95,4 +100,4 @@ class NamedReader:
         """The named source; the network is used only for a download that is not there yet."""
         if source not in NAMES:
             raise InputError(f"{source}: no source of that name, known are {', '.join(NAMES)}.{nearest(source, NAMES)}")
-        return {**BUNDLED, **DOWNLOADED}[source](data)
+        return BUNDLED[source](data) if source in BUNDLED else DOWNLOADED[source](data, self.home)

@@ -28,8 +28,13 @@ def escaped(name: str) -> str:
     if "\\" not in name and not _UNPRINTABLE.search(name):
         return name
     return _UNPRINTABLE.sub(
-        lambda match: "".join(f"\\x{byte:02x}" for byte in os.fsencode(match[0])), name.replace("\\", "\\\\")
+        lambda match: "".join(f"\\x{byte:02x}" for byte in _bytes(match[0])), name.replace("\\", "\\\\")
     )
+
+
+def _bytes(char: str) -> bytes:
+    # Half a surrogate pair is in no file's name, but can stand in an experiment file.
+    return char.encode("utf-8", "surrogatepass") if "\ud800" <= char < "\udc80" else os.fsencode(char)
 
 
 def unescaped(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
+from recurra.readers import area
 from recurra.readers.reader import Form, Kind
 from recurra.readers.unreadable import UnreadableError, explained
 
@@ -57,7 +58,7 @@ def _checked(file: BinaryIO) -> Header:
 
 def mapped(path: str | os.PathLike[str]) -> np.ndarray:
     """The array in a .npy file, memory-mapped read-only; only the pages that are looked at are read."""
-    with explained(), open(path, "rb") as file:
+    with explained(file=path), open(path, "rb") as file:
         head = _checked(file)
         return at(file, head, head.offset)
 
@@ -95,14 +96,13 @@ def form_of(shape: tuple[int, ...], dtype: np.dtype, kind: Kind, max_pixels: int
     if not has_numbers(dtype):
         raise UnreadableError(f"values of type {dtype}, where numbers are expected")
     frames, height, width, channels = layout(shape, kind)
-    if height * width > max_pixels:
-        raise UnreadableError(f"{width} x {height} pixels, more than data.max_pixels ({max_pixels:,}) allows")
+    area.check((width, height), frames, max_pixels)
     return Form(frames, height, width, 1 if channels == 1 else 3, "uint8" if dtype in (bool, np.uint8) else "float32")
 
 
 def form(path: str, kind: Kind, max_pixels: int) -> Form:
     """The form of a sample that is a .npy file, from its header. UnreadableError with the reason."""
-    with explained(), open(path, "rb") as file:
+    with explained(file=path), open(path, "rb") as file:
         head = _checked(file)
         return form_of(head.shape, head.dtype, kind, max_pixels)
 
@@ -120,7 +120,7 @@ def values(array: np.ndarray) -> np.ndarray:
 def pixels(path: str, kind: Kind, max_pixels: int) -> np.ndarray:
     """[T, H, W, C] of a sample that is a .npy file, as `form` says. UnreadableError with the reason."""
     # Read into memory: quicker than a map for the many small files of a tree.
-    with explained(), open(path, "rb") as file:
+    with explained(file=path), open(path, "rb") as file:
         head = _checked(file)
         wanted = form_of(head.shape, head.dtype, kind, max_pixels)
         stored = np.fromfile(file, head.dtype, math.prod(head.shape))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from recurra.errors import InputError
 from recurra.experiment import Data
 from recurra.readers import labels
-from recurra.readers.columns import Column, class_names, image_column, no_column, pixels_of, text_columns
+from recurra.readers.columns import Column, class_names, image_column, no_column, pixels_of, side_columns
 from recurra.readers.names import escaped, extension, split_of, split_prefix
 from recurra.readers.reader import Refused, Samples, Source
 from recurra.readers.row_groups import RowGroup, TableSource
@@ -109,9 +110,12 @@ def _splits(table: pa.Table, names: Sequence[str], counts: Sequence[int], where:
     return np.asarray([split_of(value) or "" for value in values], "<U10")[encoded.indices.to_numpy()]
 
 
+@dataclass
 class ParquetReader:
     """Reads Parquet tables of images or clips."""
 
+    home: Path | None = None
+    """The home folder; left out: the default one."""
     name = "parquet"
     description = "Parquet files with an image column (encoded, or fixed-size with shape and dtype) and a label column"
 
@@ -123,7 +127,7 @@ class ParquetReader:
             return False
 
     def open(self, source: str, data: Data) -> Source:
-        """The rows of the files one after another; only labels and columns of text or integers are read here."""
+        """The rows of the files one after another; only labels, splits and groups are read here."""
         shown, present = escaped(source), files_of(source)
         footers = {name: _footer(source, name) for name in present}
         names = [name for name in present if image_column(footers[name][0], data)]
@@ -131,28 +135,30 @@ class ParquetReader:
         image = image_column(schema, data) or ""
         groups = [group for name in names for group in _row_groups(name, footers[name][1])]
         counts = [footers[name][1].num_rows for name in names]
-        table = _side_table(source, names, counts, [data.columns.label, *text_columns(schema, data, image)])
+        beside = side_columns(schema, data, shown)
+        table = _side_table(source, names, counts, list(dict.fromkeys([data.columns.label, *beside])))
         where = f"{shown}, column {data.columns.label}"
         indices, classes = _labels(table[data.columns.label], where, class_names(schema, data.columns.label))
         labels.check(indices, classes, shown)
         sources = RowNames(
             [(escaped(name or os.path.basename(source)), n) for name, n in zip(names, counts, strict=True)]
         )
-        columns = {name: Column(table[name]) for name in text_columns(schema, data, image)}
+        columns = {name: Column(table[name]) for name in beside}
         samples = Samples(sources, indices, _splits(table, names, counts, shown), dict(columns))
-        beside = [foreign(name, f"no column {data.columns.image}") for name in present if name not in names]
+        others = [foreign(name, f"no column {data.columns.image}") for name in present if name not in names]
         pixels = pixels_of(schema.field(image), shown, data)
         opened = TableSource(
             pixels.kind if pixels else "image",
             classes,
             samples,
-            beside,
+            others,
             source,
             tuple(names),
             image,
             tuple(groups),
             pixels,
             data.max_pixels,
+            self.home,
         )
         return opened if pixels else _of_kind(opened, data)
 
@@ -161,17 +167,21 @@ def _common_schema(footers: Mapping[str, Any], names: Sequence[str], shown: str,
     """The schema of the files with images, which must agree on the columns that count."""
     known = [column for schema, _ in footers.values() for column in schema.names]
     if not names:
-        raise InputError(no_column(shown, "image", data.columns.image, known))
+        if not footers:
+            raise InputError(f"{shown}: no Parquet files in it, expected {ParquetReader.description}")
+        raise InputError(no_column(shown, "columns.image", data.columns.image, known))
     first = footers[names[0]][0]
     image = image_column(first, data)
     for name in names:
-        schema = footers[name][0]
+        schema, where = footers[name][0], f"{shown}/{escaped(name)}" if name else shown
         if data.columns.label not in schema.names:
-            raise InputError(no_column(f"{shown}, {escaped(name)}", "label", data.columns.label, schema.names))
+            raise InputError(no_column(where, "columns.label", data.columns.label, schema.names))
         if not schema.field(image).equals(first.field(image), check_metadata=True):
             raise InputError(f"{shown}: column {image} of {escaped(name)} is unlike that of {escaped(names[0])}")
-        if missing := set(text_columns(first, data, image or "")) - set(schema.names):
-            raise InputError(f"{shown}: {escaped(name)} has no column {min(missing)}, {escaped(names[0])} has")
+        if ("split" in schema.names) != ("split" in first.names):
+            one, other = (names[0], name) if "split" in first.names else (name, names[0])
+            raise InputError(f"{shown}: {escaped(other)} has no column split, {escaped(one)} has")
+        side_columns(schema, data, where)
     return first
 
 

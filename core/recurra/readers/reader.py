@@ -40,6 +40,8 @@ class Form:
     width: int
     channels: Literal[1, 3]
     dtype: Literal["uint8", "float32"]
+    scaled: bool = False
+    """Whether float32 values are known to be on the scale of 8-bit ones, 0 to 255, as those of 16-bit greys are."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -67,7 +68,9 @@ class TableSource:
     pixels: Pixels | None
     """What the column holds; None where it holds encoded files."""
     max_pixels: int
-    _kept: OrderedDict[int, pa.Array] = field(default_factory=OrderedDict, repr=False)
+    home: Path | None = None
+    """Where the files' digests are remembered; left out: in the default home folder."""
+    _kept: OrderedDict[int, pa.ChunkedArray] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
@@ -77,8 +80,8 @@ class TableSource:
     def digest(self) -> str:
         """sha256 (hex) of the files' names and contents."""
         if self.names == ("",):
-            return digest_of_files(os.path.dirname(self.root), [os.path.basename(self.root)])
-        return digest_of_files(self.root, self.names)
+            return digest_of_files(os.path.dirname(self.root), [os.path.basename(self.root)], self.home)
+        return digest_of_files(self.root, self.names, self.home)
 
     def forms(self, rows: np.ndarray) -> Sequence[Form | Refused]:
         """The form of each row: the column's, or from the header of each encoded image."""
@@ -111,7 +114,7 @@ class TableSource:
     def _refuse(self, row: int, error: UnreadableError) -> Refused:
         return Refused(row, self.samples.sources[row], str(error))
 
-    def _group(self, number: int) -> pa.Array:
+    def _group(self, number: int) -> pa.ChunkedArray:
         with self._lock:
             if number not in self._kept:
                 self._kept[number] = self._read_group(self.groups[number])
@@ -120,17 +123,16 @@ class TableSource:
                 self._kept.popitem(last=False)
             return self._kept[number]
 
-    def _read_group(self, group: RowGroup) -> pa.Array:
+    def _read_group(self, group: RowGroup) -> pa.ChunkedArray:
         path = os.path.join(self.root, group.path) if group.path else self.root
-        with explained(f"row group {group.number}"), _parquet(path) as file:
-            column = file.read_row_group(group.number, columns=[self.column]).column(0).combine_chunks()
-            array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-            if len(array) != group.rows:
-                raise UnreadableError(f"damaged: {len(array)} values, {group.rows} were written")
-            array.validate(full=True)
-            return array.field("bytes") if pa.types.is_struct(array.type) else array
+        with explained(f"row group {group.number}", path), _parquet(path) as file:
+            column = _column(file, group.number, self.column)
+            if len(column) != group.rows:
+                raise UnreadableError(f"damaged: {len(column)} values, {group.rows} were written")
+            column.validate(full=True)
+            return column.flatten()[column.type.get_field_index("bytes")] if pa.types.is_struct(column.type) else column
 
-    def _by_group(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, pa.Array | UnreadableError]]:
+    def _by_group(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, pa.ChunkedArray | UnreadableError]]:
         """(places in `rows`, rows within the group, the group's values) for each row group that is needed."""
         owners = np.searchsorted(self._starts, rows, "right") - 1
         for owner in np.unique(owners).tolist():
@@ -146,10 +148,9 @@ class TableSource:
         rows = np.asarray(rows, np.int64)
         found: list[object] = [None] * len(rows)
         for where, within, values in self._by_group(rows):
-            broken = isinstance(values, UnreadableError)
-            picked = [values] * len(where) if broken else values.take(pa.array(within)).to_pylist()
-            for at, content in zip(where.tolist(), picked, strict=True):
-                found[at] = content
+            for at, row in zip(where.tolist(), within.tolist(), strict=True):
+                # Not `take`, which would join the chunks: more than 2 GiB of bytes do not fit into one.
+                found[at] = values if isinstance(values, UnreadableError) else values[row].as_py()
         return zip(rows.tolist(), found, strict=True)
 
     def _read_pixels(self, rows: np.ndarray, pixels: Pixels) -> Block:
@@ -161,13 +162,27 @@ class TableSource:
                 fine[where] = False
                 refused += [self._refuse(row, values) for row in rows[where].tolist()]
                 continue
-            arrays[where] = _fixed(values, pixels.dtype)[within].reshape(-1, *arrays.shape[1:])
-            missing = values.is_null().to_numpy(zero_copy_only=False)[within]
+            arrays[where] = _fixed(values.chunk(0), pixels.dtype)[within].reshape(-1, *arrays.shape[1:])
+            missing = values.is_null().to_numpy()[within]
             finite = np.isfinite(arrays[where]).all((1, 2, 3, 4)) if arrays.dtype == np.float32 else ~missing
             fine[where] = finite & ~missing
             reason = UnreadableError("it is missing, or holds NaN or infinity")
             refused += [self._refuse(row, reason) for row in rows[where[missing | ~finite]].tolist()]
         return Block(rows[fine], arrays if fine.all() else arrays[fine], refused)
+
+
+def _column(file: pq.ParquetFile, number: int, name: str) -> pa.ChunkedArray:
+    """The column of one row group; fixed-size values in one chunk, others in as many as their bytes need."""
+    try:
+        column = file.read_row_group(number, columns=[name]).column(0)
+    except pa.ArrowNotImplementedError:
+        # Arrow's limit: the bytes within a struct, as Hugging Face stores them, are not split into chunks.
+        advice = "write the file again with smaller row groups (row_group_size=1000)"
+        raise UnreadableError(f"more than 2 GiB of images in one row group; {advice}") from None
+    if pa.types.is_fixed_size_binary(column.type):
+        whole = column.combine_chunks()
+        return whole if isinstance(whole, pa.ChunkedArray) else pa.chunked_array([whole])
+    return column
 
 
 def _fixed(values: pa.Array, dtype: np.dtype) -> np.ndarray:

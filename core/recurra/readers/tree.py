@@ -11,7 +11,7 @@ from recurra.readers import decode
 from recurra.readers.files import Entry, Frames
 from recurra.readers.names import escaped, extension, is_ignored, natural
 from recurra.readers.reader import Kind, Refused
-from recurra.readers.unreadable import UnreadableError
+from recurra.readers.unreadable import UnreadableError, is_of_the_machine
 
 _ALONE = frozenset({".gif", ".apng", ".npy"})
 """Of the files that are clips by themselves wherever they lie; other images in a folder of a clip are its frames."""
@@ -129,6 +129,8 @@ def search(root: str, path: str, kind: Kind, top_is_clip: bool = False) -> Found
             if kind == "clip":
                 found.clips += _clips_in(root, folder, folder.path == path and not top_is_clip)
     except OSError as error:
+        if is_of_the_machine(error):
+            raise
         where = os.path.relpath(error.filename, root) if error.filename else path
         found.foreign.append(foreign(where, f"the folder cannot be read ({error.strerror})"))
     return found

@@ -57,7 +57,8 @@ def summary_markdown(experiment: Experiment, artifacts: Mapping[str, Artifact]) 
 def plain(value: str) -> str:
     """Text from data, so that Markdown and HTML take it as text and a table's row stays one."""
     flat = " ".join(value.split())
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$-])", lambda found: f"&#{ord(found[0])};", flat)
+    # Backslashes, not entities: Prefect's dashboard shows an entity in a heading as it is written.
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$])", r"\\\1", flat)
 
 
 def _words(material: Material) -> str:

@@ -125,7 +125,7 @@ def network(material: Material) -> list[tuple[str, str]]:
         ("Device", str(training["device"])),
         ("Seed", str(experiment.seed)),
         ("Epochs", f"{training['epochs_done']} of {experiment.train.epochs} ({training['stopped']})"),
-        ("Weights tested", f"{training['kept']} (best epoch: {training['best_epoch']})"),
+        ("Weights tested", f"{experiment.train.keep} (best epoch: {training['best_epoch']})"),
         ("Training time", f"{duration(training['seconds'])}, {rate(training['samples_per_second'])} samples/s"),
     ]
     if experiment.model.kind != "cnn":
@@ -155,7 +155,7 @@ def data_facts(material: Material) -> list[tuple[str, str]]:
 def digests(material: Material) -> list[tuple[str, str, str]]:
     """(what, its place in the artifact store, its sha256) of all that the report was made from."""
     artifacts = material.artifacts
-    weights = f"{material.training['kept']}.safetensors"
+    weights = f"{material.experiment.train.keep}.safetensors"
     train, evaluate = artifacts["train"], artifacts["evaluate"]
     data = artifacts["preprocess"]
     return [

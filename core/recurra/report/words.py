@@ -90,11 +90,9 @@ def learned(material: Material) -> str:
     """How the training went, in a sentence or two."""
     training = material.training
     done, best, stopped = training["epochs_done"], training["best_epoch"], training["stopped"]
-    ending = {"finished": "", "early stopping": ", stopped early because nothing got better"}.get(
-        stopped, f", stopped by a {stopped}"
-    )
-    kept = "best" if training["kept"] == "best" else "last"
-    which = f"epoch {best}, the best by {monitored(material)}" if kept == "best" else f"the last, epoch {done}"
+    ending = ", stopped early because nothing got better" if stopped == "early stopping" else ""
+    best_kept = material.experiment.train.keep == "best"
+    which = f"epoch {best}, the best by {monitored(material)}" if best_kept else f"the last, epoch {done}"
     return f"{plural(done, 'epoch')}{ending}. The weights that were tested are those of {which}."
 
 
@@ -113,10 +111,6 @@ def has_validation(material: Material) -> bool:
 def warnings(material: Material) -> list[str]:
     """What a reader must know before trusting the numbers; mostly empty."""
     lines, metrics = [], material.metrics
-    if material.training["stopped"] == "non-finite loss":
-        lines.append(
-            "Training ended because the loss was no longer a finite number; a smaller train.learning_rate helps."
-        )
     if not has_validation(material) and material.experiment.train.keep == "best":
         lines.append("No validation split was held out, so the best epoch was chosen by the training loss.")
     absent = [score.name for score in metrics.per_class if not score.support]

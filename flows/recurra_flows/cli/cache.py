@@ -59,10 +59,13 @@ def explain(file: Path, /, *overrides: str, json: output.Json = False) -> int:
     """
     from recurra.config import load_experiment
     from recurra.home import Home
+    from recurra.registry import backend_entry
     from recurra_flows.explaining import explain_stages
 
+    experiment = load_experiment(file, overrides)
+    backend_entry(experiment.backend)
     with output.reserved(json):
-        stages = explain_stages(load_experiment(file, overrides), Home.default().store)
+        stages = explain_stages(experiment, Home.default().store)
     if json:
         output.emit({"stages": stages})
     else:
@@ -102,9 +105,12 @@ def gc(
     json: output.Json = False,
 ) -> int:
     """Remove artifacts that no run refers to, and what dead or damaged work has left behind."""
+    from recurra.errors import InputError
     from recurra.home import Home
     from recurra_flows.clearing import clear
 
+    if not days >= 0:
+        raise InputError(f"--days {days:g}: expected 0 or more")
     home = Home.default()
     with output.reserved(json):
         gone = clear(home, days, dry_run)

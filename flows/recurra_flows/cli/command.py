@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cyclopts import App
-from cyclopts.exceptions import CycloptsError
+from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from recurra.errors import InputError, RecurraError
 from recurra_flows.cli import output
@@ -28,7 +30,11 @@ def _app() -> App:
     app = App(
         name="recurra",
         help="Train, compare and run recognisers of images and clips that join convolutional and recurrent networks.",
-        help_epilogue="`--debug`, anywhere on the line, shows the traceback of an error and all that Prefect logs.",
+        help_epilogue=(
+            "`--debug`, anywhere on the line, shows the traceback of an error and all that Prefect logs."
+            " With `--json` an error leaves standard output empty; its line is on standard error."
+            " Exit status: 0, 2 for a wrong request or input, 1 for a failure, 130 when stopped."
+        ),
         version=_version,
         version_flags=["--version"],
         help_flags=["--help", "-h"],
@@ -51,17 +57,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, 2 where the request or the input was wrong, 1 for a failure, 130 after Ctrl-C."""
     tokens = _without_debug(list(sys.argv[1:] if argv is None else argv))
     signal.signal(signal.SIGTERM, _terminated)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    status = _status(tokens)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what goes wrong can still be said
+    except OSError as error:
+        _discard_output()
+        return status or _output_lost(error)
+    return status
+
+
+def _status(tokens: Sequence[str]) -> int:
     try:
         return _app()(tokens, exit_on_error=False, print_error=False, result_action="return_value") or 0
+    except UnusedCliTokensError as error:
+        unused = " ".join(error.unused_tokens or ())
+        return _failed(InputError(f"nothing is expected where '{unused}' stands. `recurra --help` shows the verbs."))
     except CycloptsError as error:
         error.verbose = False
         return _failed(InputError(f"{_one_line(str(error))} `recurra --help` shows the verbs."))
     except RecurraError as error:
         return _failed(error)
-    except BrokenPipeError:
-        # The reader of our output has gone (| head); Python would complain once more while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return STOPPED
+    except BrokenPipeError as error:
+        return STOPPED if _reader_gone() else _failed(error)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # so rich says that standard output's reader has gone
+            return STOPPED
+        raise
     except KeyboardInterrupt:
         output.say("stopped")
         return STOPPED
@@ -73,6 +97,27 @@ def _terminated(number: int, frame: object) -> NoReturn:
     # Ended from outside as by Ctrl-C: workers are ended, the record is written.
     del number, frame
     raise KeyboardInterrupt
+
+
+def _reader_gone() -> bool:
+    # Of a pipe that is broken for some other reader (--out names a FIFO) the user is told.
+    if sys.stdout is None:
+        return False
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)  # errors are told without being asked for
+    return bool(watched.poll(0))
+
+
+def _output_lost(error: OSError) -> int:
+    # Nobody reads on (| head): that is no failure.
+    if isinstance(error, BrokenPipeError):
+        return STOPPED
+    return _failed(OSError(error.errno, error.strerror, "standard output"))
+
+
+def _discard_output() -> None:
+    # What is left in the buffer; Python would complain once more while it exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without_debug(tokens: list[str]) -> list[str]:
@@ -94,6 +139,9 @@ def _failed(error: Exception) -> int:
     if isinstance(error, RecurraError):
         output.say(f"error: {error}")
         return error.exit_code
+    if isinstance(error, MemoryError):
+        output.say(f"error: out of memory ({_one_line(str(error) or 'no more is known')}) A smaller data.size helps.")
+        return 1
     if isinstance(error, OSError):
         output.say(f"error: {error.filename or 'the system'}: {error.strerror or _one_line(str(error))}")
         return 1

@@ -10,6 +10,8 @@ from cyclopts import App
 
 from recurra_flows.cli import output
 
+_NAMED = 3
+"""Samples that are named of those refused for one reason; the first of all are in the JSON."""
 app = App(name="data", help="Look at a source before training on it.")
 
 
@@ -32,12 +34,13 @@ def inspect(source: str, /, *overrides: str, out: Path | None = None, json: outp
     from recurra.inspection import inspect
     from recurra.registry import extensions
 
+    output.check_out(out, ".png")
     values: dict[str, Any] = {"name": "inspect", "data": {"source": source}}
     for override in overrides:
         apply_override(values, override)
-    experiment = validate(values, "data")
-    opened = readers.open_source(source, experiment.data, extensions().readers())
+    experiment = validate(values, "data inspect")
     with output.reserved(json):
+        opened = readers.open_source(source, experiment.data, extensions().readers())
         found = inspect(opened, experiment.data, experiment.seed)
         if out is not None:
             contact_sheet(opened, out)
@@ -73,7 +76,9 @@ def _remarks(found: Mapping[str, Any]) -> None:
         if found[name]["count"]:
             print(f"{found[name]['count']:,} {text}:")
             for reason, count in found[name]["reasons"].items():
-                print(f"  {count:,}: {reason}")
+                first = [each["source"] for each in found[name]["first"] if each["reason"] == reason][:_NAMED]
+                named = f" ({', '.join(first)}{', ...' if count > len(first) else ''})" if first else ""
+                print(f"  {count:,}: {reason}{named}")
     for note in found["notes"]:
         print(f"note: {note}")
     for problem in found["problems"]:

@@ -11,7 +11,8 @@ from recurra_flows.cli import output
 def doctor(*, json: output.Json = False) -> int:
     """Say what is installed, which devices there are, what is missing and the command that mends it.
 
-    The exit status is 1 where no backend can be used or the home folder cannot be written to.
+    The exit status is 1 where no run is possible: no backend can be used, the home folder cannot be written to, or
+    Prefect is missing or its API does not answer. Other problems (one backend of two, little space) leave it 0.
     """
     from recurra.home import Home
     from recurra_flows.checkup import checkup
@@ -22,7 +23,7 @@ def doctor(*, json: output.Json = False) -> int:
         output.emit(found)
     else:
         _show(found)
-    return 0 if any(backend["usable"] for backend in found["backends"]) and not found["home"]["problem"] else 1
+    return 0 if found["ready"] else 1
 
 
 def _show(found: Mapping[str, Any]) -> None:

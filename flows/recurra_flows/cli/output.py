@@ -7,9 +7,12 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from recurra.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +32,12 @@ def say(line: str) -> None:
 def emit(value: Any) -> None:
     """The one JSON object of a `--json` call."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def check_out(out: Path | None, *suffixes: str) -> None:
+    """An InputError unless a file of that name can be written, of one of these types; before the work, not after."""
+    if out is not None and (out.suffix not in suffixes or not out.absolute().parent.is_dir() or out.is_dir()):
+        raise InputError(f"--out {out}: expected a {' or '.join(suffixes)} file in a folder that exists")
 
 
 @contextlib.contextmanager

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from recurra.errors import RecurraError
 from recurra_flows.cli import output
+
+if TYPE_CHECKING:
+    from recurra.registry import Entry
 
 
 def plugins(*, json: output.Json = False) -> int:
-    """List the installed backends and other plugins. Nothing of a backend is imported for it."""
+    """List the installed backends and other plugins. Their own modules are imported for it, and no framework."""
     from recurra.registry import BACKENDS, PLUGINS, entries, extensions
 
-    rows: list[dict[str, Any]] = [
-        {
-            "name": entry.name,
-            "kind": "backend" if group == BACKENDS else "plugin",
-            "distribution": entry.distribution,
-            "version": entry.version,
-            "requires": {name: entry.versions.get(name) for name in entry.requirements},
-            "usable": not entry.problem,
-            "problem": entry.problem,
-        }
-        for group in (BACKENDS, PLUGINS)
-        for entry in entries(group)
-    ]
-    problems = list(extensions().problems)
+    with output.reserved(json):
+        rows = [_row(entry, group) for group in (BACKENDS, PLUGINS) for entry in entries(group)]
+        problems = list(extensions().problems)
     if json:
         output.emit({"plugins": rows, "problems": problems})
         return 0
@@ -44,6 +37,33 @@ def plugins(*, json: output.Json = False) -> int:
     for problem in problems:
         print(problem)
     return 0
+
+
+def _row(entry: Entry, group: str) -> dict[str, Any]:
+    from recurra.registry import BACKENDS
+
+    problem = entry.problem or (_failure(entry) if group == BACKENDS else "")
+    return {
+        "name": entry.name,
+        "kind": "backend" if group == BACKENDS else "plugin",
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "requires": {name: entry.versions.get(name) for name in entry.requirements},
+        "usable": not problem,
+        "problem": problem,
+    }
+
+
+def _failure(entry: Entry) -> str:
+    """Why a backend that seems complete cannot be loaded; empty where it can."""
+    from recurra.registry import load_backend
+
+    try:
+        load_backend(entry.name)
+    except Exception as error:  # its own code, so anything
+        text = str(error) if isinstance(error, RecurraError) else f"{type(error).__name__}: {error}"
+        return " ".join(text.split())
+    return ""
 
 
 def _needs(row: dict[str, Any]) -> str:

@@ -31,8 +31,7 @@ def predict(run: str, /, *paths: str, out: Path | None = None, json: output.Json
 
     if not paths:
         raise InputError("predict: name the files or folders to recognise, as in `recurra predict latest photos/`")
-    if out is not None and (out.suffix not in (".parquet", ".csv") or not out.absolute().parent.is_dir()):
-        raise InputError(f"--out {out}: expected a .parquet or .csv file in a folder that exists")
+    output.check_out(out, ".parquet", ".csv")
     with output.reserved(json):
         answer = _predicted(Run.open(Home.default(), run), paths, out)
     if json:

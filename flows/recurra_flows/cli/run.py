@@ -42,13 +42,12 @@ def resume(run: str, /, *, json: output.Json = False) -> int:
     from recurra.home import Home
     from recurra.run import Run
 
-    home = Home.default()
-    found = Run.open(home, run)
-    if not found.finished:
+    found = Run.open(Home.default(), run)
+    if not found.whole():
         # A source's relative path is meant from where the run was started.
         if Path(found.record["folder"]).is_dir():
             os.chdir(found.record["folder"])
-        return _run(home, found.experiment, json, of=found)
+        return _run(found.home, found.experiment, json, of=found)
     if json:
         output.emit(summary(found))
     else:
@@ -62,6 +61,7 @@ def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, 
     from recurra_flows.running import execute
 
     backend_entry(experiment.backend)  # what is not installed is said before anything is done
+    home.made()
     with output.reserved(json):
         display = Display(experiment, json)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
@@ -69,19 +68,9 @@ def show(run: str, /, *, json: output.Json = False) -> int:
 
 
 def status(run: Run) -> str:
-    """How the run ended; `killed` where it says that it is running and its process is gone."""
+    """How the run ended; `killed` where it says that it is running and no process holds it."""
     recorded = run.record["status"]
-    return "killed" if recorded == "running" and not _alive(run.record.get("pid")) else recorded
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (OSError, TypeError, ValueError):
-        return False
-    return True
+    return "killed" if recorded == "running" and not run.running else recorded
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -60,14 +60,14 @@ def rows(part: type[BaseModel], prefix: str) -> list[str]:
     return lines
 
 
-def sections(part: type[BaseModel], prefix: str = "") -> list[str]:
-    """The part's own table, then its parts'."""
-    title = prefix.rstrip(".") or "The experiment"
-    text = " ".join((part.__doc__ or "").split())
+def sections(part: type[BaseModel], prefix: str = "", about: str = "") -> list[str]:
+    """The part's own table, below what its field says and what it says itself; then its parts'."""
+    title, texts = prefix.rstrip(".") or "The experiment", docstrings(part)
+    text = " ".join(f"{part.__doc__ or ''} {about}".split())
     lines = [f"## {title}", "", text, "", "| field | default | |", "| --- | --- | --- |", *rows(part, prefix), ""]
     for name, field in part.model_fields.items():
         for inner in config._parts(field.annotation):
-            lines += sections(inner, f"{prefix}{name}.")
+            lines += sections(inner, f"{prefix}{name}.", texts.get(name, ""))
     return lines
 
 

@@ -21,7 +21,7 @@ from recurra.refusals import Refusals, shown
 from recurra.splits import SPLITS, TRAIN, UNUSED, Assignment, assign, draws_by_seed
 from recurra.survey import Survey, decide, in_order, survey
 
-_ELSEWHERE = {"source", "augment", "max_refused"}
+_ELSEWHERE = {"source", "augment"}
 """Fields of `data` that leave the dataset as it is: the source's content counts, not its name."""
 
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 Inputs = dict[str, Any]
 
 
-def open_source(experiment: Experiment) -> Source:
-    """The experiment's source, opened by the reader that recognises it."""
+def open_source(experiment: Experiment, home: Path | None = None) -> Source:
+    """The experiment's source, opened by the reader that recognises it; downloads and digests are kept in `home`."""
     from recurra import readers
 
-    return readers.open_source(experiment.data.source, experiment.data, extensions().readers())
+    return readers.open_source(experiment.data.source, experiment.data, extensions().readers(), home)
 
 
 def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
@@ -109,14 +109,20 @@ def inputs_of(
 def preprocess(experiment: Experiment, store: Store, progress: Progress | None = None) -> Outcome:
     """The dataset artifact."""
     progress = progress or Silent()
-    source = open_source(experiment)
+    source = open_source(experiment, store.root.parent)
 
     def make(folder: Path) -> None:
         from recurra.preprocess import preprocess
 
         preprocess(source, experiment, folder, progress)
 
-    return store.obtain("preprocess", preprocess_inputs(experiment, source), make, progress.note, experiment.name)
+    outcome = store.obtain("preprocess", preprocess_inputs(experiment, source), make, progress.note, experiment.name)
+    if outcome.hit:
+        from recurra.dataset import Dataset
+        from recurra.preprocess import repeat_refusals
+
+        repeat_refusals(Dataset.open(outcome.artifact.path), experiment, progress)
+    return outcome
 
 
 def train(experiment: Experiment, store: Store, dataset: Artifact, progress: Progress | None = None) -> Outcome:

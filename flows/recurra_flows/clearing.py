@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from recurra.durable import read_json
+from recurra.errors import InputError, RecurraError
 from recurra.home import Home
-from recurra.run import run_folders
+from recurra.run import Run, run_folders
 from recurra.store import Artifact
 
 
@@ -21,20 +22,24 @@ def clear(home: Home, days: float, dry_run: bool = False) -> list[dict[str, Any]
     """What was removed (with `dry_run`: would be): `what`, `why`, `size` in bytes each.
 
     Artifacts that some run's record names are kept, however old; so is everything younger than `days`, and everything
-    that a running process holds.
+    that a running process holds. A RecurraError, before anything is removed, where a run's record cannot be read.
     """
     before, gone = time.time() - days * 86_400, []
     kept = _referred(home)
     for artifact in list(home.store.artifacts()):
-        if (artifact.stage, artifact.key) not in kept and _made(artifact) < before:
-            gone.append({"what": str(artifact.path), "why": "no run refers to it", "size": _size(artifact.path)})
-            if not dry_run:
-                home.store.remove(artifact)
-    for path, why, lock in _leftovers(home):
-        if path.stat().st_mtime < before and _free(home, lock):
-            gone.append({"what": str(path), "why": why, "size": _size(path)})
-            if not dry_run:
-                _remove(path)
+        with suppress(FileNotFoundError):  # another process was first
+            if (artifact.stage, artifact.key) not in kept and _made(artifact) < before:
+                row = {"what": str(artifact.path), "why": "no run refers to it", "size": _size(artifact.path)}
+                if not dry_run:
+                    home.store.remove(artifact)
+                gone.append(row)
+    for path, why, name in _leftovers(home):
+        with suppress(FileNotFoundError), _held(home, name) as free:
+            if free and path.stat().st_mtime < before:
+                row = {"what": str(path), "why": why, "size": _size(path)}
+                if not dry_run:
+                    _remove(path)
+                gone.append(row)
     return gone
 
 
@@ -43,10 +48,12 @@ def _referred(home: Home) -> set[tuple[str, str]]:
     found = set()
     for folder in run_folders(home):
         try:
-            stages = read_json(folder / "run.json")["stages"]
-            found |= {(stage, done["key"]) for stage, done in stages.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # a record that cannot be read refers to nothing
+            stages = Run.open(home, str(folder)).record["stages"]
+        except InputError as error:
+            if not folder.exists():
+                continue
+            raise RecurraError(f"{error}; mend or remove the run, so that what it needs is known") from None
+        found |= {(stage, done["key"]) for stage, done in stages.items()}
     return found
 
 
@@ -67,21 +74,32 @@ def _leftovers(home: Home) -> Iterator[tuple[Path, str, str]]:
         yield path, "a damaged artifact that was set aside", ""
 
 
-def _free(home: Home, lock: str) -> bool:
-    path = home.store.root / "locks" / f"{lock}.lock"
-    if not lock or not path.exists():
-        return True
+@contextmanager
+def _held(home: Home, name: str) -> Iterator[bool]:
+    """Holds the lock of that name; within the block, whether nobody else holds it. A nameless one is free."""
+    locks = home.store.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{name}.lock")
     try:
-        with FileLock(path, timeout=0):
-            return True
+        if name:
+            lock.acquire(timeout=0)
     except Timeout:
-        return False
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    total = 0
+    for file in path.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def _remove(path: Path) -> None:

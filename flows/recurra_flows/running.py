@@ -59,7 +59,7 @@ def _executed(
     from recurra_flows.recognition import recognition
 
     # While the server starts: what is wrong with the source is said at once, and what it needs is imported.
-    stages.preprocess_inputs(experiment, stages.open_source(experiment))
+    stages.preprocess_inputs(experiment, stages.open_source(experiment, home.path))
     wait()
     run = _begun(home, experiment, run, file)
     results = home.path / "prefect" / "results"

@@ -5,9 +5,9 @@ import pytest
 
 from recurra.errors import InputError
 from recurra.experiment import Experiment
-from recurra.preprocess import prepare, preprocess, preprocess_settings
+from recurra.preprocess import prepare, preprocess, preprocess_settings, repeat_refusals
 from recurra.progress import Silent
-from recurra.readers import open_source
+from recurra.readers import Form, Refused, open_source
 from recurra.survey import in_order
 
 
@@ -147,6 +147,53 @@ def test_samples_to_predict_are_prepared_as_the_dataset_was(clips, tmp_path):
 def test_a_source_of_another_kind_cannot_be_prepared(images, clips, tmp_path):
     with pytest.raises(InputError, match="holds clips, and the dataset was made from images"):
         next(prepare(clips, made(images, tmp_path)))
+
+
+def test_floats_are_refused_where_the_dataset_is_of_8_bit_values_unless_they_are_scaled_alike(
+    source_of, images, tmp_path, monkeypatch
+):
+    dataset = made(images, tmp_path)
+    level = np.linspace(-1, 256, 30, dtype=np.float32).reshape(1, 6, 5, 1)
+    unscaled = source_of([images.arrays[0], level / 255], [0, 1])
+    ((first, _, refused), (rows, pixels, _)) = prepare(unscaled, dataset)
+    assert (first.tolist(), [(r.row, r.source) for r in refused]) == ([], [(1, "b/0001.png")])
+    assert "not 8-bit" in refused[0].reason
+    assert "uint8" in refused[0].reason
+    assert (rows.tolist(), (pixels[0] == images.arrays[0]).all()) == ([0], True)
+
+    scaled = source_of([level], [0])
+    monkeypatch.setattr(scaled, "forms", lambda rows: [Form(1, 6, 5, 1, "float32", scaled=True)])
+    ((rows, pixels, refused),) = prepare(scaled, dataset)
+    assert (pixels.dtype, refused) == (np.uint8, ())
+    assert (pixels[0] == np.clip(np.rint(level), 0, 255)).all()
+
+
+def test_what_was_left_out_is_told_again_for_a_dataset_that_is_there(images, tmp_path):
+    images.broken, images.refused = frozenset([5]), (Refused(-1, "notes.txt", "is no image"),)
+    first, again = Notes(), Notes()
+    dataset = made(images, tmp_path, first)
+    repeat_refusals(dataset, experiment(), again)
+    assert again.lines == first.lines
+    assert [line.split(":")[0] for line in again.lines] == [
+        "1 of 60 samples cannot be used",
+        "1 entries of the source are no samples",
+    ]
+    with pytest.raises(InputError, match=r"1 of 60 samples cannot be used, and data.max_refused allows 0.01"):
+        repeat_refusals(dataset, experiment(max_refused=0.01), again)
+
+
+def test_a_dataset_of_which_nothing_was_left_out_is_told_nothing_of(images, tmp_path):
+    notes = Notes()
+    repeat_refusals(made(images, tmp_path), experiment(max_refused=0), notes)
+    assert notes.lines == []
+
+
+def test_a_split_of_the_source_that_cannot_be_used_is_not_drawn_instead(source_of, tmp_path):
+    arrays = [np.zeros((1, 4, 4, 1), np.uint8) for _ in range(40)]
+    splits = ["test" if row >= 36 else "train" for row in range(40)]
+    source = source_of(arrays, [row % 2 for row in range(40)], splits, headless=frozenset(range(36, 40)))
+    with pytest.raises(InputError, match="no sample of the source's own test split can be used"):
+        made(source, tmp_path, max_refused=1)
 
 
 def test_the_settings_name_what_matters_and_nothing_else(images, clips):

@@ -111,6 +111,34 @@ def test_a_split_that_cannot_be_made_says_why(fields, message):
         assign(samples(RECORDINGS), "ab", data(**fields), 0)
 
 
+@pytest.mark.parametrize("hold_out", [None, ["rec1"]])
+def test_the_validation_is_split_by_the_tests_groups_unless_it_has_its_own(hold_out):
+    group = Group(pattern=r"^(rec\d)", hold_out=hold_out)
+    assigned = assign(samples(RECORDINGS, [row // 10 % 2 for row in range(50)]), "ab", data(test_group=group), 0)
+    splits = {(source[2:6], split) for source, split in zip(RECORDINGS, named(assigned), strict=True)}
+    assert len(splits) == 5
+    assert {split for _, split in splits} == set(SPLITS)
+
+
+def test_a_held_out_part_that_is_far_from_what_was_asked_for_is_told():
+    pairs = samples([f"{row:03}.png" for row in range(300)], [row // 3 for row in range(300)])
+    notes = assign(pairs, [str(row) for row in range(100)], data(test_fraction=0.1, validation_fraction=0.5), 0).notes
+    assert notes == ("the test split has 33.3% of the samples, and data.test_fraction is 0.1",)
+    whole = data(test_group=Group(folder=0), test_fraction=0.01, validation_fraction=0)
+    recordings = samples([f"{row % 4}/{row}.png" for row in range(40)], [row // 4 % 2 for row in range(40)])
+    assert assign(recordings, "ab", whole, 0).notes == (
+        "the test split has 25.0% of the samples, and data.test_fraction is 0.01",
+    )
+
+
+def test_a_validation_for_which_the_test_left_too_little_says_so():
+    with pytest.raises(InputError, match=r"after the test was taken; set data.validation_fraction: 0 or lower"):
+        assign(samples(HUNDRED[:4]), "ab", data(), 0)
+    own = samples(HUNDRED[:4], splits=["train", "train", "test", "test"])
+    with pytest.raises(InputError, match=r"no class has two samples for training.*; set data.validation_fraction: 0"):
+        assign(own, "ab", data(), 0)
+
+
 def test_a_group_for_a_split_that_the_source_has_is_refused():
     own = ["test" if row < 10 else "train" for row in range(50)]
     with pytest.raises(InputError, match=r"data.test_group: the source has a test split of its own"):

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from recurra.errors import RecurraError
 from recurra.experiment import Data, Experiment
 from recurra.home import Home
 from recurra.run import Run
 from recurra.store import Outcome
+from recurra_flows import clearing
 from recurra_flows.clearing import clear
 from recurra_flows.cli import main
 
@@ -82,3 +84,28 @@ def test_a_damaged_artifact_that_was_set_aside_goes_with_its_reason(home: Home) 
     assert home.store.find("train", artifact.key) is None
     assert len(clear(home, 0)) == 2
     assert not list((home.path / "store" / "damaged").iterdir())
+
+
+def test_nothing_goes_while_a_runs_record_cannot_be_read(home: Home) -> None:
+    made = _made(home, "train", 1)
+    run = Run.create(home, Experiment(name="e", data=Data(source="digits")))
+    run.stage_done(made)
+    (run.folder / "run.json").write_text("{")
+    with pytest.raises(RecurraError, match=rf"{run.id}/run\.json"):
+        clear(home, 0)
+    assert made.artifact.path.is_dir()
+
+
+def test_a_leftover_is_held_until_it_is_gone_and_one_that_vanished_is_passed_over(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("a" * 32, "b" * 32):
+        home.store.partial("train", key).mkdir(parents=True)
+
+    def removed(path: Path) -> None:
+        with clearing._held(home, path.name) as free:
+            assert not free
+        home.store.partial("train", "b" * 32).rmdir()
+
+    monkeypatch.setattr(clearing, "_remove", removed)
+    assert _names(clear(home, -1)) == {"train-" + "a" * 32}

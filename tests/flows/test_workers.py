@@ -40,3 +40,17 @@ def test_a_failure_that_may_pass_is_told_from_one_that_will_not(place: Path, how
 def test_a_worker_that_dies_is_lost_with_the_place_of_what_it_printed(place: Path) -> None:
     with pytest.raises(WorkerLostError, match=r"exit status 1.*log"):
         run_worker("devices", {}, Silent(), place / "log", {"PYTHONHASHSEED": "wrong"})
+
+
+def test_a_worker_that_fails_leaves_no_bar_on_the_terminal(place: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from recurra.progress import Terminal
+
+    shown = Terminal(Console(file=StringIO(), force_terminal=True))
+    shown.begin("predict", 10, "samples")
+    with pytest.raises(InputError):
+        run_worker("devices", {"backend": "plian"}, shown, place / "log")
+    assert shown.bar is None

@@ -81,7 +81,7 @@ class TrainingSuite:
                 "cnn": {"channels": [4, 8]},
                 "rnn": {"units": 12},
             },
-            "train": {"epochs": 3, "batch_size": 8, "dropout": 0.2, "checkpoint_seconds": 0, **train_settings},
+            "train": {"epochs": 3, "batch_size": 16, "dropout": 0.2, "checkpoint_seconds": 0, **train_settings},
         }
         return validate(values, "test")
 

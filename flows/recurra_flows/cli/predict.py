@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, mkstemp
+from typing import TYPE_CHECKING, Any
 
 from recurra_flows.cli import output
 
+if TYPE_CHECKING:
+    from recurra.run import Run
 
-def predict(run: str, /, *paths: str, out: Path | None = None, json: output.Json = False) -> int:
+
+def predict(
+    run: str, /, *paths: str, out: Path | None = None, backend: str | None = None, json: output.Json = False
+) -> int:
     """Recognise unlabelled files or folders with a run's network, after the run's own preprocessing.
 
     A file that cannot be read is listed with its reason, and the rest are done.
@@ -24,6 +31,8 @@ def predict(run: str, /, *paths: str, out: Path | None = None, json: output.Json
         Images or clips, or folders of them.
     out
         Where to write all predictions with their probabilities: a .parquet or .csv file.
+    backend
+        The backend that answers, where it is not to be the one that was trained; the weights are the same.
     """
     from recurra.errors import InputError
     from recurra.home import Home
@@ -33,7 +42,7 @@ def predict(run: str, /, *paths: str, out: Path | None = None, json: output.Json
         raise InputError("predict: name the files or folders to recognise, as in `recurra predict latest photos/`")
     output.check_out(out, ".parquet", ".csv")
     with output.reserved(json):
-        answer = _predicted(Run.open(Home.default(), run), paths, out)
+        answer = _predicted(Run.open(Home.default(), run), paths, out, backend)
     if json:
         output.emit(answer)
     else:
@@ -41,22 +50,46 @@ def predict(run: str, /, *paths: str, out: Path | None = None, json: output.Json
     return 0
 
 
-def _predicted(run: Any, paths: tuple[str, ...], out: Path | None) -> dict[str, Any]:
+def _predicted(run: Run, paths: tuple[str, ...], out: Path | None, backend: str | None) -> dict[str, Any]:
     from recurra.progress import for_stream
+    from recurra.registry import backend_entry
     from recurra_flows.workers import run_worker
 
+    experiment = run.experiment
+    experiment = experiment.model_copy(update={"backend": backend or experiment.backend})
+    backend_entry(experiment.backend)  # what is not installed is said before anything is done
     dataset, training = run.artifact("preprocess"), run.artifact("train")
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory() as scratch, _log() as log:
         request = {
-            "experiment": run.record["experiment"],
+            "experiment": experiment.model_dump(mode="json"),
             "store": str(run.home.store.root),
             "keys": {"preprocess": dataset.key, "train": training.key},
             "paths": paths,
             "out": str((out or Path(scratch) / "predictions.parquet").absolute()),
         }
-        log = None if output.DEBUG.get() else run.folder / "predict.log"
         answer = run_worker("predict", request, for_stream(sys.stderr), log)
-    return {"run": str(run.folder), **answer, "out": str(out) if out else None}
+    return {"run": str(run.folder), **answer, "backend": experiment.backend, "out": str(out) if out else None}
+
+
+@contextmanager
+def _log() -> Iterator[Path | None]:
+    """A file for what the worker prints, kept where its death is told with the file's name; None for `--debug`."""
+    from recurra_flows.workers import WorkerLostError
+
+    if output.DEBUG.get():
+        yield None
+        return
+    descriptor, name = mkstemp(prefix="recurra-predict-", suffix=".log")
+    os.close(descriptor)
+    kept = False
+    try:
+        yield Path(name)
+    except WorkerLostError as error:
+        kept = name in str(error)
+        raise
+    finally:
+        if not kept:
+            Path(name).unlink(missing_ok=True)
 
 
 def _show(answer: Mapping[str, Any]) -> None:

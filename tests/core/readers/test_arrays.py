@@ -121,6 +121,20 @@ def test_arrays_that_do_not_fit_are_named(tmp_path: Path, data, labels, message:
     assert "\n" not in str(error.value)
 
 
+def test_clips_of_more_pixels_than_ten_frames_may_have_are_refused(tmp_path: Path) -> None:
+    clips = np.zeros((4, 11, 5, 5), np.uint8)
+    (tmp_path / "whole").mkdir()
+    saved(tmp_path / "whole", data=clips, labels=LABELS[:4])
+    with pytest.raises(InputError, match=r"11 frames of 5 x 5 pixels, more than 10 times data\.max_pixels \(25\)"):
+        opened(tmp_path / "whole", max_pixels=25)
+    assert len(opened(tmp_path / "whole", max_pixels=28).samples) == 4
+    for name, clip in zip(("a/0", "a/1", "b/0"), (clips[0, :10], clips[1], clips[2]), strict=True):
+        (tmp_path / "each" / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "each" / f"{name}.npy", clip)
+    refused = opened(tmp_path / "each", max_pixels=25, kind="clips").read(np.arange(3)).refused
+    assert [each.source for each in refused] == ["a/1.npy", "b/0.npy"]
+
+
 def test_an_archive_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "set.npz").write_bytes(b"PK\3\4 not really")
     with pytest.raises(InputError, match=r"set\.npz: damaged"):

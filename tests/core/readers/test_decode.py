@@ -149,6 +149,15 @@ def test_animations_and_stills_are_refused_where_the_other_is_expected() -> None
         decode.form(encoded(frames[0], "PNG"), "clip", ANY)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kind", "scaled"),
+    [(np.uint8, "PNG", False), (np.uint16, "PNG", True), (np.uint16, "TIFF", True), (np.float32, "TIFF", False)],
+)
+def test_the_form_says_whether_floats_are_on_the_scale_of_8_bit_values(dtype: type, kind: str, scaled: bool) -> None:
+    content = encoded(Image.fromarray(np.ones((4, 6), dtype)), kind)
+    assert decode.form(content, "image", ANY).scaled == scaled
+
+
 def test_a_large_image_is_refused_by_its_header_alone() -> None:
     content = bytearray(encoded(Image.new("L", (4, 4)), "BMP"))
     content[18:26] = (60_000).to_bytes(4, "little") * 2

@@ -83,6 +83,12 @@ def test_fashion_mnist_by_name_has_named_classes(fashion_mnist: Path, home: Path
     assert source.digest() != open_source(str(fashion_mnist), Data(source="x")).digest()
 
 
+def test_downloads_lie_in_the_home_folder_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named, "_MNIST_MIRRORS", (NOWHERE,))
+    with pytest.raises(InputError, match=r"put it at .*/mine/downloads/mnist/train-images-idx3-ubyte\.gz"):
+        open_source("mnist", Data(source="mnist"), home=tmp_path / "mine")
+
+
 def test_without_a_network_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(named, "_MNIST_MIRRORS", (NOWHERE,))
     with pytest.raises(InputError, match=r"mnist: train-images-idx3-ubyte\.gz could not be fetched") as error:

@@ -26,6 +26,22 @@ def opened(root: Path, **settings) -> Source:
     return open_source(str(root), Data(source=str(root), **settings))
 
 
+def test_grey_frames_of_8_and_16_bits_are_on_one_scale_and_floats_need_not_be(tmp_path: Path) -> None:
+    for folder, second in (("a/x", np.uint16), ("b/y", np.float32)):
+        still(tmp_path / folder / "0.tif")
+        Image.fromarray(np.ones((4, 6), second)).save(tmp_path / folder / "1.tif")
+    forms = opened(tmp_path, kind="clips").forms(np.arange(2))
+    assert [(form.frames, form.dtype, form.scaled) for form in forms] == [(2, "float32", True), (2, "float32", False)]
+
+
+def test_a_home_folder_that_is_named_is_the_one_that_remembers(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("RECURRA_HOME", str(tmp_path / "other"))
+    root = stills(tmp_path / "tree", [f"{'ab'[n % 2]}/{n}.png" for n in range(300)])
+    open_source(str(root), Data(source=str(root)), home=tmp_path / "home").digest()
+    assert len(list((tmp_path / "home/digests").iterdir())) == 1
+    assert not (tmp_path / "other").exists()
+
+
 def everything(source: Source):
     return source.read(np.arange(len(source.samples)))
 

@@ -65,7 +65,7 @@ def _file(path: Path) -> Path:
         ([".hidden"], "an empty folder"),
         (["a.txt", "b.txt", "c.txt", "d.txt"], "holds a.txt, b.txt, c.txt and 1 more, expected"),
         (["1.png"], "1 images in no class folder; move those of each class"),
-            (["1.png", "labels.csv"], "holds 1.png, labels.csv, expected"),
+        (["1.png", "labels.csv"], "holds 1.png, labels.csv, expected"),
     ],
 )
 def test_a_folder_that_no_reader_recognises_is_described(tmp_path: Path, names: list[str], message: str) -> None:

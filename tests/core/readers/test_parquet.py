@@ -10,7 +10,7 @@ from PIL import Image
 
 from recurra.errors import InputError
 from recurra.experiment import Data
-from recurra.readers import Source, open_source
+from recurra.readers import Source, open_source, row_groups
 
 
 def png(value: int) -> bytes:
@@ -34,7 +34,8 @@ def encoded(count: int, **columns) -> pa.Table:
 def test_encoded_images_with_integer_labels(tmp_path: Path) -> None:
     table = encoded(10, label=[3, 1] * 5, person=list("abcde") * 2, place=[1] * 10)
     pq.write_table(table, tmp_path / "set.parquet", row_group_size=3)
-    source = opened(tmp_path / "set.parquet")
+    groups = {"validation_group": {"column": "person"}, "test_group": {"column": "place"}}
+    source = opened(tmp_path / "set.parquet", **groups)
     assert (source.kind, source.classes) == ("image", ("1", "3"))
     assert source.samples.sources[9] == "set.parquet#9"
     assert list(source.samples.groups["person"]) == list("abcde") * 2
@@ -94,6 +95,53 @@ def test_missing_and_damaged_images_are_refused_and_the_rest_is_read(tmp_path: P
     assert [refused.row for refused in block.refused] == [1, 2]
 
 
+def test_columns_that_nothing_asks_for_are_neither_read_nor_compared(tmp_path: Path) -> None:
+    pq.write_table(encoded(4, label=[0, 1] * 2, caption=["x" * 1000] * 4, person=[*"abab"]), tmp_path / "1.parquet")
+    pq.write_table(encoded(2, label=[0, 1], person=[*"cd"]), tmp_path / "2.parquet")
+    assert not opened(tmp_path).samples.groups
+    source = opened(tmp_path, test_group={"column": "person"})
+    assert {name: list(column) for name, column in source.samples.groups.items()} == {"person": [*"ababcd"]}
+    with pytest.raises(InputError, match=r"2\.parquet: no column 'caption'.*data\.test_group\.column"):
+        opened(tmp_path, test_group={"column": "caption"})
+
+
+def test_files_of_which_one_names_splits_and_another_does_not_are_named(tmp_path: Path) -> None:
+    pq.write_table(encoded(2, label=[0, 1]), tmp_path / "1.parquet")
+    pq.write_table(encoded(2, label=[0, 1], split=["train", "test"]), tmp_path / "2.parquet")
+    with pytest.raises(InputError, match=r"1\.parquet has no column split, 2\.parquet has"):
+        opened(tmp_path)
+
+
+class Chunked:
+    """A Parquet file whose columns come as Arrow gives those of more than 2 GiB: in chunks, structs not at all."""
+
+    def __init__(self, path: str) -> None:
+        self.file = pq.ParquetFile(path)
+
+    def __enter__(self) -> "Chunked":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def read_row_group(self, number: int, columns: list[str]) -> pa.Table:
+        table = self.file.read_row_group(number, columns=columns)
+        if pa.types.is_struct(table.column(0).type):
+            raise pa.ArrowNotImplementedError("Nested data conversions not implemented for chunked array outputs")
+        halves = [table.column(0).slice(0, 1).chunk(0), table.column(0).slice(1).chunk(0)]
+        return pa.table([pa.chunked_array(halves)], names=columns)
+
+
+def test_a_row_group_of_more_bytes_than_a_chunk_holds_is_read_or_explained(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(row_groups, "_parquet", Chunked)
+    pq.write_table(encoded(4, label=[0, 1] * 2), tmp_path / "set.parquet")
+    assert values(opened(tmp_path), [3, 0, 1]) == [3, 0, 1]
+    structs = [{"bytes": png(value), "path": ""} for value in range(2)]
+    pq.write_table(pa.table({"image": structs, "label": [0, 1]}), tmp_path / "set.parquet")
+    (first, _) = opened(tmp_path).read(np.arange(2)).refused
+    assert "more than 2 GiB of images in one row group; write the file again with smaller row groups" in first.reason
+
+
 def test_animations_in_a_column_are_clips(tmp_path: Path) -> None:
     file = io.BytesIO()
     frames = [Image.new("L", (5, 4), value) for value in (0, 99)]
@@ -124,6 +172,8 @@ def test_flipped_bits_are_refused_where_pages_have_checksums(tmp_path: Path) -> 
             r"no column 'imgae', has image, label; Did you mean 'image'\?",
         ),
         ({"labels": [0, 1]}, {}, r"no column 'label'.*Did you mean 'labels'.*data\.columns\.label"),
+        ({"label": [0, 1]}, {"test_group": {"column": "who"}}, r"no column 'who'.*data\.test_group\.column"),
+        ({"label": [0, 1], "who": [0.5, 1]}, {"test_group": {"column": "who"}}, "column who is double"),
         ({"label": [0, None]}, {}, "1 labels are missing, the first in row 1"),
         ({"label": [0.5, 1.0]}, {}, "label 0.5 in row 0"),
         ({"label": [1, 1]}, {}, "every sample is of class '1'"),

@@ -107,7 +107,7 @@ class TrainingSuite:
 
     def test_a_training_learns_and_records_every_epoch(self, trained: Callable[..., Path]) -> None:
         """History, train.json and a loss that falls."""
-        folder = trained(self.experiment(epochs=4, dropout=0.0))
+        folder = trained(self.experiment(epochs=4, dropout=0.0, learning_rate=0.005))
         history = pq.read_table(folder / "history.parquet").to_pylist()
         record = read_json(folder / "train.json")
         assert [row["epoch"] for row in history] == [1, 2, 3, 4]

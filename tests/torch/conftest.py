@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 
 from recurra.contract import Classifier, ClassifierSpec
 from recurra.weights import layout
+
+# One thread, in child processes too: these networks are so small that several spend their time waiting for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 Build = Callable[..., Classifier]
 

@@ -7,7 +7,7 @@ import logging
 import warnings
 from typing import Any
 
-import lightning
+import lightning  # pyright: ignore[reportMissingImports] - only with the extra `bench`
 import torch
 from torch.nn import functional
 

@@ -61,10 +61,15 @@ class Pace:
         return (self.total - self.done) / self.rate if self.total and self.done > self.first else None
 
 
-def _seconds(value: float) -> str:
-    minutes, seconds = divmod(round(value), 60)
+def duration(seconds: float) -> str:
+    """74 -> 1 min 14 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _shown(values: dict[str, float]) -> str:
@@ -100,7 +105,7 @@ class Lines:
     def _line(self) -> None:
         self.last, pace = time.monotonic(), self.pace
         of = f"/{pace.total:,}" if pace.total else ""
-        left = f"  {_seconds(pace.left)} left" if pace.left and pace.done != pace.total else ""
+        left = f"  {duration(pace.left)} left" if pace.left and pace.done != pace.total else ""
         self.note(f"{self.task}: {pace.done:,}{of} {self.unit}  {pace.rate:,.0f}/s{left}{_shown(self.values)}")
 
 

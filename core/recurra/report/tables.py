@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from recurra.metrics import ClassScore, Metrics
+from recurra.progress import duration
 from recurra.report.material import Material
-from recurra.report.words import duration, percent, plural, rate
+from recurra.report.words import percent, plural, rate
 
 CLASSES = 100
 """Classes in the table at most; of more, those with the lowest F1 are shown."""

@@ -17,17 +17,6 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{shown}%"
 
 
-def duration(seconds: float) -> str:
-    """74 -> 1 min 14 s."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def rate(per_second: float) -> str:
     """1234.5 -> 1,234."""
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"

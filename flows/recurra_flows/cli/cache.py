@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from recurra.progress import duration
 from recurra_flows.cli import output
 
 app = App(name="cache", help="List, explain, verify or clear what stages have made.")
@@ -35,7 +36,7 @@ def list_artifacts(*, json: output.Json = False) -> int:
         output.table(
             ("stage", "key", "size", "made in", "created"),
             [
-                (row["stage"], row["key"], output.size(row["size"]), output.seconds(row["seconds"]), row["created"])
+                (row["stage"], row["key"], output.size(row["size"]), duration(row["seconds"]), row["created"])
                 for row in sorted(rows, key=lambda row: row["created"])
             ],
             right=["size", "made in"],

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from recurra.experiment import Experiment
-from recurra.progress import for_stream
+from recurra.progress import duration, for_stream
 from recurra.run import STAGES, Run
 from recurra.store import Outcome
-from recurra_flows.cli import output
 
 HEADLINE = {"accuracy": "accuracy", "macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error"}
 
@@ -41,7 +40,7 @@ class Display:
             Text.assemble(
                 f"{outcome.artifact.stage:<{max(map(len, STAGES))}}  ",
                 (f"{outcome.cache:<4}", style),
-                (f"  {output.seconds(outcome.seconds):>12}", "cyan"),
+                (f"  {duration(outcome.seconds):>12}", "cyan"),
                 f"  {outcome.why}",
             )
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
+from recurra.progress import duration
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     if record.get("error"):
         print(f"error: {record['error']}")
     done = [(name, record["stages"][name]) for name in STAGES if name in record["stages"]]
-    stages = [(name, of["cache"], output.seconds(of["seconds"]), of["why"], of["artifact"]) for name, of in done]
+    stages = [(name, of["cache"], duration(of["seconds"]), of["why"], of["artifact"]) for name, of in done]
     output.table(("stage", "cache", "time", "why", "artifact"), stages, right=["time"])
     for name, value in record["metrics"].items():
         print(f"{name} {_cell(value)}")

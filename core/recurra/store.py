@@ -291,7 +291,9 @@ class Store:
         likest = min((difference(leaves(record["inputs"]), wanted) for record in ranked), key=len)
         if len(likest) > 6:
             return f"nothing like it was made before ({len(likest)} inputs differ from the likest)"
-        return "; ".join(likest)
+        # What it was made from mostly differs because a setting does: then the setting says it all.
+        settings = [line for line in likest if not line.startswith("from.")]
+        return "; ".join(settings or likest)
 
     def _remembered(self, stage: str) -> list[dict[str, Any]]:
         """The inputs of every artifact of the stage; a record that cannot be read is passed over."""

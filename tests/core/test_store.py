@@ -154,3 +154,8 @@ def test_leaves_and_differences_use_the_names_of_the_experiment_file() -> None:
     flat = leaves({"settings": {"train": {"epochs": 1}}, "versions": {"torch": "2.13"}})
     assert flat == {"train.epochs": 1, "versions.torch": "2.13"}
     assert difference({"a": 1}, {"a": 2, "b": None}) == ["a 1 -> 2", "b (none) -> null"]
+
+
+def test_a_setting_explains_what_follows_from_it(store: Store) -> None:
+    store.obtain("train", inputs(10, "a" * 64), make)
+    assert store.explain("train", inputs(20, "b" * 64)) == "train.epochs 10 -> 20"

@@ -31,7 +31,8 @@ class Grid:
         """The grid that these names, as shown, need."""
         side = 46 if len(names) <= 12 else 32 if len(names) <= 25 else 18
         margin = 18 + 6.6 * max(map(len, names))
-        return cls(side, margin + 18, 0.72 * margin + 32, 0.62 * margin)
+        left = max(56, margin + 18)  # at least room for "true ↓"
+        return cls(side, left, 0.72 * margin + 32, 0.62 * margin)
 
 
 def confusion_matrix(confusion: np.ndarray, names: Sequence[str]) -> Markup:

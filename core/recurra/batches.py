@@ -20,7 +20,8 @@ from recurra.optimiser import learning_rates
 
 _BYTES = 16 * 2**20
 """Of float32 pixels handed to a backend at once: enough for an in-graph loop, small beside any machine's memory."""
-_STEPS = 64
+_STEPS = 16
+"""At most, so that progress, checkpoints and Ctrl-C do not wait long for a slow network."""
 T = TypeVar("T")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -36,28 +37,56 @@ def run(backend: str, folder: Path, **request: Any) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def smooth_samples(shape: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples with something to learn: a bright block whose place is the class, and noise."""
-    draw = np.random.default_rng(0)
-    y = draw.integers(0, 10, count)
-    x = draw.random((count, shape["frames"], shape["height"], shape["width"], 1), np.float32) * 0.3
-    for label in range(10):
-        row, column = divmod(label, 5)
-        x[y == label, :, row * 8 : row * 8 + 4, column * 3 : column * 3 + 3] += 0.7
-    return x, y
+def digits(shape: dict[str, Any], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Real handwritten digits, enlarged smoothly, as images or as clips in which they move to the right."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    size = (shape["width"], shape["height"])
+    # Smoothly: equal neighbours tie in a max pooling, and each framework breaks ties its own way.
+    x = np.stack(
+        [
+            np.asarray(Image.fromarray(image.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)) / 16
+            for image in images.reshape(-1, 8, 8)[:count]
+        ]
+    )
+    clips = np.stack([np.roll(x, t, axis=2) for t in range(shape["frames"])], axis=1)
+    return clips[..., None], labels[:count]
+
+
+def differences(losses: dict[str, np.ndarray]) -> np.ndarray:
+    """The largest difference between any two backends at each step."""
+    pairs = [np.abs(losses[one] - losses[other]) for one, other in combinations(losses, 2)]
+    return np.max(pairs, axis=0)
 
 
 @pytest.mark.skipif(len(BACKENDS) < 2, reason="needs two installed backends")
 @pytest.mark.parametrize("case", CASES)
 def test_backends_start_equal_learn_equally_and_exchange_weights(case: str, tmp_path: Path) -> None:
     model, sample = CASES[case]
-    x, y = smooth_samples(sample, 20 * 32 + 200)
+    x, y = digits(sample, 20 * 32 + 200)
     train, test = slice(0, 640), slice(640, 840)
     batches = {"x": x[train].reshape(20, 32, *x.shape[1:]), "y": y[train].reshape(20, 32), "test": x[test]}
     asked = json.dumps({"model": model, "sample": sample, "classes": 10, "seed": 0})
     trained = {backend: run(backend, tmp_path, asked=asked, **batches) for backend in BACKENDS}
+    apart = differences({backend: results["loss"] for backend, results in trained.items()})
+    # Rounding doubles every few steps on its way through Adam, as it must in float32: equal arithmetic shows early.
+    assert apart[:5].max() <= 1e-4
+    assert apart[:2].max() <= 5e-6
     for one, other in combinations(BACKENDS, 2):
-        assert np.abs(trained[one]["loss"] - trained[other]["loss"]).max() <= 1e-4
         weights = {name: array for name, array in trained[one].items() if name.startswith("weights/")}
         carried = run(other, tmp_path, asked=asked, test=x[test], **weights)
         assert np.abs(carried["logits"] - trained[one]["logits"]).max() <= 1e-4
+
+
+@pytest.mark.skipif(len(BACKENDS) < 2, reason="needs two installed backends")
+@pytest.mark.parametrize("kind", ["cnn", "rnn", "fusion"])
+def test_the_first_steps_on_fashion_mnist_have_equal_losses(kind: str, fashion_mnist: Path, tmp_path: Path) -> None:
+    images = gzip.decompress((fashion_mnist / "train-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((fashion_mnist / "train-labels-idx1-ubyte.gz").read_bytes())
+    x = np.frombuffer(images, np.uint8, 10 * 32 * 784, 16).reshape(10, 32, 1, 28, 28, 1) / np.float32(255)
+    y = np.frombuffer(labels, np.uint8, 10 * 32, 8).reshape(10, 32).astype(np.int64)
+    asked = json.dumps({"model": {"kind": kind}, "sample": IMAGE, "classes": 10, "seed": 0})
+    losses = {backend: run(backend, tmp_path, asked=asked, x=x, y=y, test=x[0])["loss"] for backend in BACKENDS}
+    assert differences(losses).max() <= 1e-4

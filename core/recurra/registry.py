@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -182,6 +182,11 @@ class Extension:
             except Exception as error:
                 self.problems.append(f"plugin '{name}': its {hook} failed: {type(error).__name__}: {error}")
         return results
+
+    def tell_problems(self, note: Callable[[str], None]) -> None:
+        """Says each problem once, and forgets it."""
+        while self.problems:
+            note(f"warning: {self.problems.pop(0)}")
 
     def readers(self) -> list[Reader]:
         """What the plugins' `recurra_readers` hooks hand over."""

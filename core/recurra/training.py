@@ -225,8 +225,7 @@ class Training:
             shown += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
         self.progress.note(f"{shown}  {row['samples_per_second']:,.0f} samples/s{'  best' if best else ''}")
         self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
-        while self.observers.problems:
-            self.progress.note(f"warning: {self.observers.problems.pop(0)}")
+        self.observers.tell_problems(self.progress.note)
 
     def finish(self, folder: Path, stopped: str) -> None:
         """Writes the artifact."""

@@ -66,8 +66,7 @@ def _failed(run: Run, error: BaseException) -> None:
 
 def _tell(observers: Extension, run: Run, artifact: Artifact, progress: Progress) -> None:
     observers.call("recurra_stage_end", run=run, stage=artifact.stage, artifact=artifact)
-    while observers.problems:  # of observers that fail, and of plugins that could not be loaded: the run goes on
-        progress.note(f"warning: {observers.problems.pop(0)}")
+    observers.tell_problems(progress.note)  # of observers that fail, and of plugins that could not be loaded
 
 
 def _results(run: Run) -> dict[str, Any]:

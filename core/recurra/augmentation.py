@@ -16,8 +16,8 @@ _STREAMS = {name: number for number, name in enumerate(
 )}  # fmt: skip
 
 
-def _mix(value: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele et al., 2014): uint64 -> uint64."""
+def mixed(value: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64 (Steele et al., 2014): uint64 [...] -> uint64, well mixed."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
@@ -28,8 +28,8 @@ def uniform(stream: str, seed: int, epoch: int, samples: np.ndarray) -> np.ndarr
     golden = 0x9E3779B97F4A7C15
     state = np.zeros(len(samples), np.uint64)
     for word in (seed, epoch, _STREAMS[stream]):
-        state = _mix(state + np.uint64((word * 0x632BE59BD9B4E019 + golden) % 2**64))
-    state = _mix(state + samples.astype(np.uint64) * np.uint64(golden))
+        state = mixed(state + np.uint64((word * 0x632BE59BD9B4E019 + golden) % 2**64))
+    state = mixed(state + samples.astype(np.uint64) * np.uint64(golden))
     return (state >> np.uint64(11)) * 2.0**-53
 
 

@@ -66,9 +66,8 @@ class Position:
     """The epoch under way (from 1)."""
     step: int = 0
     """Steps of it that are done."""
-    loss_sum: float = 0.0
-    """Sum over the samples of it that are done."""
-    correct: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of what is recorded in every step, over the samples of it that are done."""
     samples: int = 0
     seconds: float = 0.0
     """Of training, within this epoch."""

@@ -42,6 +42,11 @@ class Built:
     spec: ClassifierSpec
 
     @property
+    def network(self) -> Classifier:
+        """The classifier, by the name that it has in a training."""
+        return self.classifier
+
+    @property
     def parameters(self) -> int:
         """Number of weights."""
         return sum(int(np.prod(shape)) for shape in layout(self.spec).values())

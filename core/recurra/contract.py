@@ -52,6 +52,22 @@ class ClassifierSpec:
 
 
 @dataclass(frozen=True)
+class GanSpec:
+    """All that a backend needs to know to build a recurrent GAN."""
+
+    model: Model
+    train: Train
+    sample: SampleShape
+    classes: int
+    bounds: tuple[tuple[float, float], ...] | None
+    """Per channel the least and the largest value that a normalised pixel can have; None where there is no bound
+    (float data), and the generator's output is then linear."""
+
+
+Spec = ClassifierSpec | GanSpec
+
+
+@dataclass(frozen=True)
 class Batches:
     """Some consecutive steps of an epoch, ready for the network: normalised, augmented, all of one batch size.
 
@@ -77,6 +93,64 @@ class StepRecords:
     """[S] float32, the mean cross-entropy of each batch before its update (natural logarithm, no penalty terms)."""
     correct: np.ndarray
     """[S] int64, samples of each batch whose highest logit is the label, before its update."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What a generator makes samples from, drawn by core (`recurra.latents`)."""
+
+    content: np.ndarray
+    """[N, content] float32, standard normal."""
+    noise: np.ndarray
+    """[N, T, noise] float32, standard normal."""
+
+
+@dataclass(frozen=True)
+class GanBatches:
+    """Some consecutive steps of a GAN's training, all of one batch size. All that is random in them is drawn by core.
+
+    As with `Batches`, only the last one of an epoch may have a smaller batch.
+    """
+
+    x: np.ndarray
+    """[S, B, T, H, W, C] float32, real samples, C-contiguous."""
+    y: np.ndarray
+    """[S, B] int64, their labels; the generated samples of the step have the same."""
+    content: np.ndarray
+    """[S, B, content] float32."""
+    noise: np.ndarray
+    """[S, B, T, noise] float32."""
+    frames: np.ndarray
+    """[S, B, F] int64, which frames of each clip, real and generated, the frame discriminator sees; F = 1 of an image.
+    """
+    augment: np.ndarray
+    """[S, 3, B, 5] float32 in [0, 1): what the differentiable augmentation is drawn from, for the real samples, for the
+    generated ones in the discriminators' update, and for them in the generator's (`recurra.gan_weights`)."""
+    penalty: np.ndarray
+    """[S] float32, the factor of R1 and R2 in each step: 0 where they are left out."""
+    generator_rates: np.ndarray
+    """[S] float32, the learning rate of each step."""
+    discriminator_rates: np.ndarray
+    """[S] float32."""
+    first_step: int
+    """The number of steps taken before x[0], counted from the start of the training."""
+
+
+@dataclass(frozen=True)
+class GanRecords:
+    """What happened in each step of one `GanBatches`, [S] float32 each; sums over the frame and clip discriminator."""
+
+    discriminator_loss: np.ndarray
+    """Before the discriminators' update, without penalties."""
+    generator_loss: np.ndarray
+    """After the discriminators' update and before the generator's."""
+    penalty: np.ndarray
+    """gamma / 2 E |gradient|^2 of R1 and R2, without the step's factor; 0 in a step without penalties."""
+    real_right: np.ndarray
+    """Part of the real frames and clips that the discriminators took for real, in their update: the mean over the
+    discriminators. Of the relativistic loss: of the pairs whose real one has the higher logit."""
+    fake_right: np.ndarray
+    """Part of the generated ones that they took for generated; of the relativistic loss the same as `real_right`."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +204,49 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
+class RecurrentGan(Protocol):
+    """A generator with its discriminators, on a device, with their optimisers (`recurra.gan_weights` has all
+    equations).
+    """
+
+    def train_steps(self, batches: GanBatches) -> GanRecords:
+        """For each batch, in order, one update of the discriminators and then one of the generator; returns when all
+        are done.
+
+        The generated samples are computed once: the discriminators learn from them as constants, the generator through
+        the discriminators as they are after their update. The weights of the other side are left as they are. Last,
+        the moving average of the generator's weights takes a step.
+        """
+        ...
+
+    def generate(self, latents: Latents, labels: np.ndarray) -> np.ndarray:
+        """labels [N] int64 -> samples [N, T, H, W, C] float32, normalised, of the averaged weights."""
+        ...
+
+    def judge(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The discriminators' logits, without augmentation: of every frame [N, T], and of the clips [N] (None for
+        images), float32.
+        """
+        ...
+
+    def weights(self) -> Weights:
+        """A copy of every weight, named and laid out as `recurra.weights.layout(spec)` says."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Takes over weights in canonical layout; the optimisers are left as they are."""
+        ...
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """As of a `Classifier`: `adam.step`, and `adam.m.NAME` and `adam.v.NAME` of every weight that is trained."""
+        ...
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes over a training state. `backend.*` entries of another backend are ignored."""
+        ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """What a plugin's `recurra_backend` hook returns. Making one imports no framework."""
 
@@ -137,7 +254,7 @@ class Backend(Protocol):
     contract: tuple[int, int]
     """First and last version of the contract that this backend was written for."""
     capabilities: frozenset[str]
-    """Of: cnn, rnn, fusion, exact-resume, bf16."""
+    """Of: cnn, rnn, fusion, gan, exact-resume, bf16."""
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that a run should record: the framework's version, threads, device libraries."""
@@ -149,4 +266,13 @@ class Backend(Protocol):
 
     def build(self, spec: ClassifierSpec, device: str, seed: int) -> Classifier:
         """A classifier on `device` (`cpu`, `gpu:N`). Core loads its first weights; `seed` is for dropout."""
+        ...
+
+
+@runtime_checkable
+class GanBackend(Backend, Protocol):
+    """A backend that claims `gan`."""
+
+    def build_gan(self, spec: GanSpec, device: str) -> RecurrentGan:
+        """A GAN on `device` (`cpu`, `gpu:N`). Core loads its first weights."""
         ...

@@ -117,12 +117,12 @@ class Split:
             return self._mapped(scratch)
         if len(self.files) == 1:
             # Arrow joins the row groups of one batch in one buffer: no copy of ours, and half the work.
-            blocks = list(self._blocks(max(1, len(self))))
+            blocks = list(self.blocks(max(1, len(self))))
             if len(blocks) == 1:
                 return blocks[0]
         pixels = np.empty((len(self), *self.sample.array), self.dtype)
         start = 0
-        for block in self._blocks(_ROWS):
+        for block in self.blocks(_ROWS):
             pixels[start : start + len(block)] = block
             start += len(block)
         pixels.flags.writeable = False
@@ -149,7 +149,7 @@ class Split:
                 start += footer.row_group(row_group).num_rows
         return parts
 
-    def _blocks(self, rows: int, mapped: bool = True) -> Iterator[np.ndarray]:
+    def blocks(self, rows: int, mapped: bool = True) -> Iterator[np.ndarray]:
         """All pixels in order, at most `rows` samples at once."""
         for path, footer in zip(self.files, self.footers, strict=True):
             with damage_named(path), opened(path, footer, mapped) as parquet:
@@ -176,7 +176,7 @@ class Split:
             path = Path(file.name)
             try:
                 # Written, not copied through a mapping: that would count as memory until the kernel takes it back.
-                for block in self._blocks(_ROWS, mapped=False):
+                for block in self.blocks(_ROWS, mapped=False):
                     file.write(block.data.cast("B"))
                 file.flush()
                 return np.memmap(path, self.dtype, mode="r", shape=(len(self), *self.sample.array))
@@ -231,6 +231,10 @@ class Dataset:
                     f"{folder}: the {name} split has {found:,} samples, and {count:,} were written; damaged"
                 )
         return opened
+
+    def count(self, split: str) -> np.ndarray:
+        """[K] int64, samples of each class in a split."""
+        return np.asarray(self.summary["counts"][split], np.int64)
 
     @cached_property
     def refused(self) -> list[Refused]:

@@ -104,11 +104,20 @@ class Augment(Part):
     """Largest part of a clip's time that is cut away; the rest is resampled to the full number of frames."""
     temporal_reverse: bool = False
     """Play a clip backwards with probability one half. Wrong where the class is a direction."""
+    gan: str | None = None
+    """Add generated samples to the training split: a run of a GAN that was trained on this very dataset, or its
+    experiment file, which is run first where that is needed."""
+    generated: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """With `gan`: generated samples for each real one, class by class."""
 
     @property
     def active(self) -> bool:
-        """Whether any of it changes a sample."""
-        return self != Augment()
+        """Whether any of it changes a sample while training."""
+        return self.classical() != Augment()
+
+    def classical(self) -> Augment:
+        """The random changes alone, without generated samples."""
+        return self.model_copy(update={"gan": None, "generated": 1.0})
 
 
 class Data(Part):
@@ -140,6 +149,9 @@ class Data(Part):
     validation_group: Group | None = None
     """Hold out whole groups: a random split of recordings flatters. Left out where `test_group` is set: the grouping of
     that, with groups drawn by the seed."""
+    train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Part of each class's training samples that is used, drawn by the seed; the smaller parts lie within the larger
+    ones. Validation and test stay whole."""
     max_refused: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Largest part of the samples that may be unreadable before the run stops."""
     max_pixels: Annotated[int, Field(ge=1)] = 100_000_000
@@ -186,13 +198,45 @@ class Rnn(Part):
     """Average each frame of a clip over squares of this side before it is flattened; 1 for none."""
 
 
-class Model(Part):
-    """The network. `cnn` uses cnn, `rnn` uses rnn, `fusion` uses both."""
+class Gan(Part):
+    """The recurrent GAN; its recurrent network is `rnn`. `recurra.gan_weights` has the equations."""
 
-    kind: Literal["cnn", "rnn", "fusion"] = "fusion"
-    """Which network."""
+    content: Width = 64
+    """Width of the content code, one for a whole sample."""
+    noise: Width = 16
+    """Width of the noise, drawn anew at every step."""
+    embedding: Width = 32
+    """Width of a class's embedding."""
+    channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (64, 32)
+    """Widths in the generator, from the smallest map on; each is followed by a doubling of height and width."""
+    frame_channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (32, 64)
+    """Widths of the frame discriminator; each halves height and width."""
+    clip_channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=8)] = (32, 64)
+    """Widths of the clip discriminator's maps of each frame; each halves height and width. Only for clips."""
+    clip_width: Width = 128
+    """Width of what the clip discriminator keeps of each frame."""
+    clip_steps: Annotated[tuple[Width, ...], Field(max_length=8)] = (128, 128)
+    """Widths of its convolutions over time; each halves the number of steps."""
+    spectral_norm: bool = False
+    """Divide the discriminators' kernels by their largest singular value (Miyato et al., 2018)."""
+
+
+PARTS = {"cnn": ("cnn",), "rnn": ("rnn",), "fusion": ("cnn", "rnn"), "gan": ("rnn", "gan")}
+"""Which parts of `Model` each kind uses."""
+
+
+class Model(Part):
+    """The network. `cnn` uses cnn, `rnn` uses rnn, `fusion` uses both, `gan` uses rnn and gan."""
+
+    kind: Literal["cnn", "rnn", "fusion", "gan"] = "fusion"
+    """Which network: one of three recognisers, or a generator with its discriminators."""
     cnn: Cnn = Cnn()
     rnn: Rnn = Rnn()
+    gan: Gan = Gan()
+
+    def settings(self) -> dict[str, Any]:
+        """The kind and the parts that it uses, as plain values."""
+        return self.model_dump(mode="json", include={"kind", *PARTS[self.kind]})
 
 
 class EarlyStopping(Part):
@@ -202,6 +246,43 @@ class EarlyStopping(Part):
     """Epochs without improvement."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as improvement: more than this."""
+
+
+class Adversarial(Part):
+    """How a GAN is trained; the learning rate is the generator's."""
+
+    loss: Literal["non-saturating", "hinge", "relativistic"] = "non-saturating"
+    """`non-saturating` (Goodfellow et al., 2014), `hinge` (Lim and Ye, 2017) or `relativistic`, paired
+    (Jolicoeur-Martineau, 2019; Huang et al., 2024)."""
+    discriminator_learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Of the discriminators, before the schedule (Heusel et al., 2017); left out: that of the generator."""
+    beta_1: Fraction = 0.0
+    """Adam's, of all networks."""
+    beta_2: Fraction = 0.99
+    """Adam's, of all networks."""
+    r1: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the penalty on the discriminators' gradient at real samples (Mescheder et al., 2018)."""
+    r2: Annotated[float, Field(ge=0)] = 1.0
+    """The same at generated samples."""
+    penalty_every: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Steps between two penalties, which then weigh as many times more (Karras et al., 2020)."""
+    translation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Shift what the discriminators see, real or generated, by up to this part of height and width (differentiable
+    augmentation, Zhao et al., 2020; it helps where samples are few)."""
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Blank a square of this part of height and width in what the discriminators see."""
+    brightness: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Add one number drawn from [-brightness, brightness] to what the discriminators see, on the normalised scale."""
+    frames: Annotated[int, Field(ge=1, le=64)] = 2
+    """Frames of each clip that the frame discriminator judges in a step, drawn anew each time."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the generator's weights, which is what generates; 0 for none."""
+    measure_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between two measurements of generated samples; the last epoch always has one."""
+    measured: Annotated[int, Field(ge=50, le=1_000_000)] = 2000
+    """Samples generated for each measurement, and real ones they are compared with (no more than there are)."""
+    monitor: Literal["frechet", "kernel", "recall", "label_accuracy"] = "frechet"
+    """What makes an epoch the best."""
 
 
 class Train(Part):
@@ -225,13 +306,42 @@ class Train(Part):
     """On the features, before the output layer."""
     early_stopping: EarlyStopping | None = None
     monitor: Literal["val_loss", "val_accuracy"] = "val_accuracy"
-    """What makes an epoch the best (train_loss where nothing is held out)."""
+    """What makes a recogniser's epoch the best (train_loss where nothing is held out)."""
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights are evaluated."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16`: matrix products and convolutions in bfloat16, weights and optimiser in float32."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
     """Longest time between two checkpoints within an epoch; every epoch ends with one."""
+    gan: Adversarial = Adversarial()
+    """Only for a GAN."""
+
+
+class Recogniser(Part):
+    """The recogniser that a GAN is judged with."""
+
+    model: Model | None = None
+    """Its network; left out: the default cnn for images, the default fusion for clips."""
+    train: Train = Train()
+    """How it is trained, on real samples as on generated ones."""
+
+    @model_validator(mode="after")
+    def _recognises(self) -> Recogniser:
+        if self.model is not None and self.model.kind == "gan":
+            raise ValueError("a GAN is judged with a recogniser: cnn, rnn or fusion")
+        return self
+
+
+class Generated(Part):
+    """How a GAN is judged: a recogniser is trained on the real training split, and one like it on generated samples."""
+
+    recogniser: Recogniser = Recogniser()
+    per_class: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Samples generated for each class; left out: as many as the training split has on average."""
+    components: Annotated[int, Field(ge=2, le=1024)] = 64
+    """Principal components of the real samples' features that distances are measured in."""
+    neighbours: Annotated[int, Field(ge=1, le=100)] = 3
+    """k of precision and recall (Kynkaanniemi et al., 2019)."""
 
 
 class Evaluate(Part):
@@ -243,6 +353,8 @@ class Evaluate(Part):
     """Resamples for the 95% interval of accuracy; 0 for none."""
     calibration_bins: Annotated[int, Field(ge=2, le=100)] = 15
     """Bins of equal width for the expected calibration error."""
+    gan: Generated = Generated()
+    """Only for a GAN."""
 
 
 class Experiment(Part):
@@ -260,3 +372,18 @@ class Experiment(Part):
     model: Model = Model()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _used(self) -> Experiment:
+        # A setting that does nothing would be believed to do something.
+        if self.model.kind == "gan":
+            idle = {
+                "train.dropout": self.train.dropout > 0,
+                "data.augment.gan": self.data.augment.gan is not None,
+                "model.rnn.frame_pool": self.model.rnn.frame_pool != 1,
+            }
+            for name in (name for name, wrong in idle.items() if wrong):
+                raise ValueError(f"{name} has no meaning for a GAN; leave it out")
+            if self.train.precision != "fp32":
+                raise ValueError("train.precision: a GAN is trained in fp32")
+        return self

@@ -42,6 +42,14 @@ class Normalisation:
             np.add(result, self._vector(self.offset, repeat), out=result)
         return out
 
+    def restore(self, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """The pixels [..., C] that network input stands for, in `dtype`; 8-bit values are rounded and clipped."""
+        scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
+        pixels = (x - offset) / scale
+        if dtype == np.uint8:
+            pixels = np.clip(np.rint(pixels), 0, 255)
+        return pixels.astype(dtype)
+
     @staticmethod
     def _vector(values: tuple[float, ...], repeat: int) -> np.ndarray | np.float32:
         same = len(set(values)) == 1

@@ -36,8 +36,9 @@ def assign(
     """The source's own splits first; a test and a validation split are drawn from the rest where it has none.
 
     `usable` [N] bool says which samples count (those without a label never do). Where the test is split by groups, so
-    is the validation, by its own grouping or the test's. Deterministic in the seed, and the same whatever order the
-    samples come in. InputError: a split or a class's training is left empty, a group is not there.
+    is the validation, by its own grouping or the test's. Last, all but `data.train_fraction` of each class's training
+    samples are left out. Deterministic in the seed, and the same whatever order the samples come in. InputError: a
+    split or a class's training is left empty, a group is not there.
     """
     labelled = np.asarray(samples.labels) >= 0
     splits = _own_splits(samples, labelled if usable is None else labelled & usable)
@@ -59,6 +60,8 @@ def assign(
         if not (group and group.hold_out):
             notes += _unlike(name, fraction, len(held), before)
     _check_training(splits, samples.labels, classes)
+    if data.train_fraction < 1:
+        splits[_left_out(samples, np.flatnonzero(splits == TRAIN), data.train_fraction, seed)] = UNUSED
     groups, shared = _grouping(samples, splits, data)
     return Assignment(splits, groups, (*_missing(splits, samples.labels, classes), *shared, *notes))
 
@@ -70,7 +73,8 @@ def draws_by_seed(data: Data, samples: Samples | None = None) -> bool:
         ("test", data.test_fraction, data.test_group),
         ("validation", data.validation_fraction, data.validation_group),
     )
-    return any(name not in own and not (group and group.hold_out) and fraction > 0 for name, fraction, group in parts)
+    drawn = (name not in own and not (group and group.hold_out) and fraction > 0 for name, fraction, group in parts)
+    return data.train_fraction < 1 or any(drawn)
 
 
 def group_names(samples: Samples, group: Group, rows: Iterable[int], field: str) -> list[str]:
@@ -180,6 +184,18 @@ def _stratified(samples: Samples, rows: np.ndarray, fraction: float, seed: int, 
     quotas = _quotas(sizes, fraction)
     held = np.concatenate([order[s : s + q] for _, s, q in zip(present, starts, quotas, strict=True)])
     return np.sort(rows[held])
+
+
+def _left_out(samples: Samples, rows: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """The training rows beyond the fraction of each class; what a smaller fraction keeps, a larger one keeps too."""
+    field = "data.train_fraction"
+    keys = np.fromiter((_draw(seed, field, samples.sources[row]) for row in map(int, rows)), np.uint64, len(rows))
+    labels = np.asarray(samples.labels)[rows]
+    order = np.lexsort((keys, labels))
+    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    place = np.arange(len(rows)) - np.repeat(starts, sizes)
+    kept = np.maximum(1, np.round(sizes * fraction))
+    return rows[order[place >= np.repeat(kept, sizes)]]
 
 
 def _quotas(sizes: np.ndarray, fraction: float) -> np.ndarray:

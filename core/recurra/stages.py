@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurra.contract import CONTRACT
-from recurra.experiment import Experiment
+from recurra.errors import RecurraError
+from recurra.experiment import Experiment, Train
 from recurra.progress import Progress, Silent
 from recurra.registry import PLUGINS, backend_entry, entries, extensions
 from recurra.store import Artifact, Outcome, Store
@@ -48,24 +49,94 @@ def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
     }
 
 
-def train_inputs(experiment: Experiment, dataset: Artifact) -> Inputs:
-    """What the trained network is made from. Not the device: it changes the last digits, not the experiment."""
-    settings = experiment.model_dump(mode="json", include={"seed", "backend", "model", "train"})
+def train_inputs(experiment: Experiment, dataset: Artifact, judge: Artifact | None = None) -> Inputs:
+    """What the trained network is made from. Not the device: it changes the last digits, not the experiment.
+
+    `judge`, of a GAN, is the training of the recogniser that measures its samples: the best epoch depends on it.
+    """
+    settings = experiment.model_dump(mode="json", include={"seed", "backend", "train"})
     # When it is saved, and which of both weights is tested, do not change what is learnt.
     for name in ("checkpoint_seconds", "keep"):
         del settings["train"][name]
-    settings["data"] = {"augment": experiment.data.augment.model_dump(mode="json")}
-    return {"settings": settings, "from": {"dataset": dataset.digest}, "versions": _versions(experiment)}
+    settings["model"] = experiment.model.settings()
+    settings["data"] = {"augment": _classical(experiment)}
+    made_from = {"dataset": dataset.digest}
+    if experiment.model.kind == "gan":
+        settings["evaluate"] = {"gan": _measures(experiment)}
+        made_from["recogniser"] = _weights(experiment.evaluate.gan.recogniser.train, judge)
+    else:
+        del settings["train"]["gan"]
+    return {"settings": settings, "from": made_from, "versions": _versions(experiment)}
+
+
+def _classical(experiment: Experiment) -> dict[str, Any]:
+    return experiment.data.augment.model_dump(mode="json", exclude={"gan", "generated"})
+
+
+def _measures(experiment: Experiment) -> dict[str, Any]:
+    return experiment.evaluate.gan.model_dump(mode="json", include={"components", "neighbours"})
+
+
+def _weights(train: Train, training: Artifact | None) -> str:
+    if training is None:
+        raise RecurraError("a GAN needs the training of a recogniser that measures its samples")
+    return training.sha256(f"{train.keep}.safetensors")
 
 
 def evaluate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact) -> Inputs:
     """What the predictions and metrics are made from."""
-    settings = experiment.model_dump(mode="json", include={"seed", "backend", "evaluate"})
-    weights = training.sha256(f"{experiment.train.keep}.safetensors")
+    settings = experiment.model_dump(mode="json", include={"seed", "backend"})
     precision = {"precision": experiment.train.precision}
     return {
-        "settings": {**settings, "model": experiment.model.model_dump(mode="json"), "train": precision},
-        "from": {"dataset": dataset.digest, "weights": weights},
+        "settings": {
+            **settings,
+            "evaluate": experiment.evaluate.model_dump(mode="json", exclude={"gan"}),
+            "model": experiment.model.settings(),
+            "train": precision,
+        },
+        "from": {"dataset": dataset.digest, "weights": _weights(experiment.train, training)},
+        "versions": _versions(experiment),
+    }
+
+
+def generate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact, share: float | None) -> Inputs:
+    """What generated samples are made from. `share`: as many for each real one; None: as many as judge the GAN."""
+    count = {"per_class": experiment.evaluate.gan.per_class} if share is None else {"generated": share}
+    settings = experiment.model_dump(mode="json", include={"seed", "backend"})
+    return {
+        "settings": {**settings, "model": experiment.model.settings(), **count},
+        "from": {"dataset": dataset.digest, "weights": _weights(experiment.train, training)},
+        "versions": _versions(experiment),
+    }
+
+
+def augment_inputs(dataset: Artifact, generated: Artifact) -> Inputs:
+    """What a dataset with generated samples is made from."""
+    from recurra.dataset import FORMAT
+
+    return {
+        "from": {"dataset": dataset.digest, "generated": generated.digest},
+        "versions": {"recurra": version("recurra"), "dataset": FORMAT},
+    }
+
+
+def judge_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
+    """What a GAN's metrics are made from: the artifacts preprocess, recogniser, train, generate and student."""
+    settings = experiment.model_dump(mode="json", include={"seed", "backend"})
+    gan, own = experiment.evaluate.gan, experiment.evaluate.gan.recogniser.train
+    return {
+        "settings": {
+            **settings,
+            "evaluate": {"gan": gan.model_dump(mode="json", exclude={"recogniser": {"train"}})},
+            "model": experiment.model.settings(),
+        },
+        "from": {
+            "dataset": artifacts["preprocess"].digest,
+            "recogniser": _weights(own, artifacts["recogniser"]),
+            "weights": _weights(experiment.train, artifacts["train"]),
+            "generated": artifacts["generate"].digest,
+            "student": _weights(own, artifacts["student"]),
+        },
         "versions": _versions(experiment),
     }
 
@@ -93,7 +164,7 @@ def _plugin_versions() -> dict[str, str]:
 def inputs_of(
     stage: str, experiment: Experiment, artifacts: Mapping[str, Artifact], source: Source | None = None
 ) -> Inputs:
-    """What a stage's artifact is made from, given those of the stages before it, by stage.
+    """What a recogniser's stage makes its artifact from, given those of the stages before it, by stage.
 
     `source` is the opened source of `preprocess`; it is opened here where it is not given.
     """
@@ -125,18 +196,85 @@ def preprocess(experiment: Experiment, store: Store, progress: Progress | None =
     return outcome
 
 
-def train(experiment: Experiment, store: Store, dataset: Artifact, progress: Progress | None = None) -> Outcome:
-    """The trained network. Imports the backend's framework; goes on from where an earlier try stopped."""
+def train(
+    experiment: Experiment,
+    store: Store,
+    dataset: Artifact,
+    progress: Progress | None = None,
+    judge: Artifact | None = None,
+) -> Outcome:
+    """The trained network. Imports the backend's framework; goes on from where an earlier try stopped.
+
+    `judge`, of a GAN: the training of the recogniser of `recurra.judgement.judge_of`, which measures its samples.
+    """
     progress = progress or Silent()
-    inputs = train_inputs(experiment, dataset)
+    inputs = train_inputs(experiment, dataset, judge)
+    measures = judge.file(f"{experiment.evaluate.gan.recogniser.train.keep}.safetensors") if judge else None
 
     def make(folder: Path) -> None:
         from recurra.store import key_of
         from recurra.training import train
 
-        train(experiment, dataset.path, store.partial("train", key_of(inputs)), folder, progress)
+        train(experiment, dataset.path, store.partial("train", key_of(inputs)), folder, progress, measures)
 
     return store.obtain("train", inputs, make, progress.note, experiment.name)
+
+
+def generate(
+    experiment: Experiment,
+    store: Store,
+    dataset: Artifact,
+    training: Artifact,
+    progress: Progress | None = None,
+    share: float | None = None,
+) -> Outcome:
+    """Samples of a trained GAN, as a dataset. Imports the backend's framework.
+
+    `share`: so many for each real training sample, to stand beside them; left out: as many as judge the GAN.
+    """
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.dataset import Dataset
+        from recurra.generation import beside_real, generate, per_class
+
+        real = Dataset.open(dataset.path)
+        counts = per_class(experiment, real) if share is None else beside_real(real.count("train"), share)
+        weights = training.file(f"{experiment.train.keep}.safetensors")
+        generate(experiment, dataset.path, weights, counts, folder, progress, validation=share is None)
+
+    inputs = generate_inputs(experiment, dataset, training, share)
+    return store.obtain("generate", inputs, make, progress.note, experiment.name)
+
+
+def augment(store: Store, dataset: Artifact, generated: Artifact, progress: Progress | None = None) -> Outcome:
+    """The dataset with generated training samples beside its own."""
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.joining import join
+
+        join(dataset.path, generated.path, folder, progress)
+
+    return store.obtain("augment", augment_inputs(dataset, generated), make, progress.note)
+
+
+def judge(
+    experiment: Experiment, store: Store, artifacts: Mapping[str, Artifact], progress: Progress | None = None
+) -> Outcome:
+    """What a GAN's samples are worth. Imports the backend's framework.
+
+    artifacts: preprocess; recogniser, trained on it; train, the GAN; generate; student, a recogniser that was trained
+    on what was generated.
+    """
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.judgement.judging import judge
+
+        judge(experiment, artifacts, folder, progress)
+
+    return store.obtain("judgement", judge_inputs(experiment, artifacts), make, progress.note, experiment.name)
 
 
 def evaluate(

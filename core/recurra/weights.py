@@ -43,10 +43,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recurra.contract import ClassifierSpec, Weights
+from recurra.contract import ClassifierSpec, GanSpec, Spec, Weights
 from recurra.errors import InputError
+from recurra.gan_weights import AVERAGE, gan_layout
+from recurra.recurrent import GATES, recurrent_layout, recurrent_width
 
-GATES = {"lstm": 4, "gru": 3}
+__all__ = [
+    "GATES",
+    "check_weights",
+    "feature_map",
+    "initial_weights",
+    "is_kernel",
+    "layout",
+    "step_width",
+]
 
 
 def feature_map(spec: ClassifierSpec) -> tuple[int, int, int]:
@@ -75,8 +85,10 @@ def step_width(spec: ClassifierSpec) -> int:
     return width
 
 
-def layout(spec: ClassifierSpec) -> dict[str, tuple[int, ...]]:
+def layout(spec: Spec) -> dict[str, tuple[int, ...]]:
     """Canonical name -> shape, in the order of the forward pass."""
+    if isinstance(spec, GanSpec):
+        return gan_layout(spec)
     shapes: dict[str, tuple[int, ...]] = {}
     model, features = spec.model, 0
     if model.kind in ("cnn", "fusion"):
@@ -92,18 +104,8 @@ def layout(spec: ClassifierSpec) -> dict[str, tuple[int, ...]]:
             shapes[f"cnn.dense{number}.bias"] = (width,)
             features = width
     if model.kind in ("rnn", "fusion"):
-        rnn, inputs = model.rnn, features + step_width(spec)
-        directions = ("", "_reverse") if rnn.bidirectional else ("",)
-        for number in range(1, rnn.layers + 1):
-            for direction in directions:
-                name, gates = f"rnn.{rnn.cell}{number}{direction}", GATES[rnn.cell]
-                shapes[f"{name}.kernel"] = (inputs, gates * rnn.units)
-                shapes[f"{name}.recurrent_kernel"] = (rnn.units, gates * rnn.units)
-                shapes[f"{name}.bias"] = (gates * rnn.units,)
-                if rnn.cell == "gru":
-                    shapes[f"{name}.recurrent_bias"] = (rnn.units,)
-            inputs = rnn.units * len(directions)
-        features = inputs
+        shapes |= recurrent_layout(model.rnn, features + step_width(spec))
+        features = recurrent_width(model.rnn)
     shapes["output.kernel"] = (features, spec.classes)
     shapes["output.bias"] = (spec.classes,)
     return shapes
@@ -134,29 +136,44 @@ def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.nd
     return q if rows >= columns else q.T
 
 
-def initial_weights(spec: ClassifierSpec, seed: int) -> Weights:
+def initial_weights(spec: Spec, seed: int) -> Weights:
     """The first weights, the same for every backend.
 
     Kernels are Glorot uniform, recurrent kernels orthogonal, biases 0 but for the LSTM's forget gate, 1 (Jozefowicz et
-    al., 2015).
+    al., 2015). A GAN's kernels, projections and embedding are normal with standard deviation 0.02 (Radford et al.,
+    2016), but for its recurrent network; the vectors of spectral normalisation have length 1; averages start as what
+    they are averages of.
     """
     weights: Weights = {}
     for name, shape in layout(spec).items():
-        generator = _generator(seed, name)
-        if name.endswith("recurrent_kernel"):
-            value = _orthogonal(shape, generator)
-        elif is_kernel(name):
-            value = _glorot_uniform(shape, generator)
-        else:
-            value = np.zeros(shape)
-            if ".lstm" in name and name.endswith(".bias"):
-                units = shape[0] // 4
-                value[units : 2 * units] = 1.0
-        weights[name] = np.ascontiguousarray(value, np.float32)
+        origin = name.removeprefix(AVERAGE)
+        value = weights[origin] if origin != name else _first_value(name, shape, _generator(seed, name))
+        weights[name] = np.array(value, np.float32, order="C")
     return weights
 
 
-def check_weights(weights: Mapping[str, np.ndarray], spec: ClassifierSpec, origin: str) -> None:
+def _is_of_gan(name: str) -> bool:
+    return name.startswith(("generator.", "frame.", "clip.")) and not name.startswith("generator.rnn.")
+
+
+def _first_value(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    if name.endswith("recurrent_kernel"):
+        return _orthogonal(shape, generator)
+    if _is_of_gan(name) and name.endswith((".kernel", ".projection", ".embedding")):
+        return 0.02 * generator.standard_normal(shape)
+    if name.endswith(".u"):
+        drawn = generator.standard_normal(shape)
+        return drawn / np.linalg.norm(drawn)
+    if is_kernel(name):
+        return _glorot_uniform(shape, generator)
+    value = np.zeros(shape)
+    if ".lstm" in f".{name}" and name.endswith(".bias"):
+        units = shape[0] // 4
+        value[units : 2 * units] = 1.0
+    return value
+
+
+def check_weights(weights: Mapping[str, np.ndarray], spec: Spec, origin: str) -> None:
     """An InputError, naming `origin`, unless the weights are those of `spec`: names, shapes, float32."""
     expected = layout(spec)
     for name in [*expected, *(n for n in weights if n not in expected)]:

@@ -42,7 +42,10 @@ def test_overrides_reach_any_depth_and_create_optional_parts(tmp_path: Path) -> 
         ("data: {source: x, normalise: {scal: unit}}", "data.normalise.scal: unknown field. Did you mean 'scale'?"),
         ("data: {source: x}\ntrain: {qqqqq: 1}", "train.qqqqq: unknown field. train has: epochs, batch_size"),
         ("data: {source: x}\ntrain: {epochs: 0}", "train.epochs: input should be greater than or equal to 1, found 0"),
-        ("data: {source: x}\nmodel: {kind: gnn}", "model.kind: input should be 'cnn', 'rnn' or 'fusion', found 'gnn'"),
+        (
+            "data: {source: x}\nmodel: {kind: gnn}",
+            "model.kind: input should be 'cnn', 'rnn', 'fusion' or 'gan', found 'gnn'",
+        ),
         ("data: {source: x, validation_group: {pattern: '('}}", "data.validation_group.pattern: not a regular expr"),
         ("data: {source: x, validation_group: {}}", "name exactly one of folder, pattern, column"),
         ("data: {source: x}\nmodel: {cnn: {kernel: 4}}", "model.cnn: an even kernel needs padding: valid"),

@@ -77,3 +77,14 @@ def test_the_background_is_each_frames_or_clips_own(how, expected):
     removed = remove_background(clip, how)
     assert removed.dtype == np.float32
     assert removed[0, :, 0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("scale", ["unit", "standard"])
+def test_network_input_becomes_the_pixels_again(scale):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4, 3), dtype=np.uint8)
+    made = normalisation(Normalise(scale=scale), pixels.dtype, Statistics.of(pixels))
+    assert (made.restore(made.apply(pixels), pixels.dtype) == pixels).all()
+    beyond = np.array([[-9.0] * 3, [9000.0] * 3], np.float32)
+    assert made.restore(beyond, pixels.dtype).tolist() == [[0] * 3, [255] * 3]
+    floats = pixels.astype(np.float32) / 7
+    assert np.allclose(made.restore(made.apply(floats), floats.dtype), floats, atol=1e-4)

@@ -156,3 +156,27 @@ def test_the_seed_matters_only_where_something_is_drawn():
     assert draws_by_seed(data(validation_group=held))
     assert not draws_by_seed(data(validation_group=held), own)
     assert draws_by_seed(data(), own)
+
+
+def test_a_part_of_the_training_is_used_and_the_rest_of_the_split_stays():
+    labels = [0] * 80 + [1] * 20
+    whole = assign(samples(HUNDRED, labels), "ab", data(), 0).splits
+    part = assign(samples(HUNDRED, labels), "ab", data(train_fraction=0.25), 0).splits
+    counts = np.bincount(np.array(labels)[part == 0]).tolist()
+    assert counts == [round(n / 4) for n in np.bincount(np.array(labels)[whole == 0])]
+    assert ((whole == 1) == (part == 1)).all()
+    assert ((whole == 2) == (part == 2)).all()
+
+
+def test_a_smaller_part_lies_within_a_larger_one_and_seeds_draw_others():
+    def used(fraction, seed=0):
+        return set(np.flatnonzero(assign(samples(HUNDRED), "ab", data(train_fraction=fraction), seed).splits == 0))
+
+    assert used(0.05) < used(0.1) < used(0.5) < used(1.0)
+    assert used(0.5, seed=1) != used(0.5)
+    assert draws_by_seed(data(train_fraction=0.5, validation_fraction=0, test_group={"folder": 0, "hold_out": "a"}))
+
+
+def test_the_least_part_leaves_each_class_a_sample():
+    assigned = assign(samples(HUNDRED), "ab", data(train_fraction=0.001), 0)
+    assert (assigned.splits == 0).sum() == 2

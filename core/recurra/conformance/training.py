@@ -133,7 +133,7 @@ class TrainingSuite:
         experiment = self.experiment(epochs=2)
         undisturbed = bytes_of(trained(experiment, "one"))
         with monkeypatch.context() as patched:
-            patched.setattr("recurra.training.Validation.measure", _interrupt)
+            patched.setattr("recurra.training.recogniser.Validation.measure", _interrupt)
             with pytest.raises(KeyboardInterrupt):
                 trained(experiment, "other")
         assert bytes_of(trained(experiment, "other")) == undisturbed

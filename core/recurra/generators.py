@@ -1,0 +1,102 @@
+"""Builds an experiment's GAN on its backend, and makes samples with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recurra.batches import inference_batch
+from recurra.checkpoint import read_arrays
+from recurra.classifiers import resolve_device
+from recurra.contract import Backend, GanBackend, GanSpec, RecurrentGan
+from recurra.dataset import Dataset
+from recurra.errors import InputError
+from recurra.experiment import Experiment
+from recurra.latents import latents
+from recurra.registry import load_backend
+from recurra.weights import check_weights, layout
+
+
+def gan_spec_for(experiment: Experiment, dataset: Dataset) -> GanSpec:
+    """What the experiment's GAN is on such a dataset; an InputError where it cannot be."""
+    bounds = None
+    if dataset.dtype == np.uint8:
+        ends = dataset.normalisation.apply(np.repeat(np.array([[0], [255]], np.uint8), dataset.sample.channels, axis=1))
+        low, high = np.sort(ends, axis=0).tolist()
+        bounds = tuple(zip(low, high, strict=True))
+    spec = GanSpec(experiment.model, experiment.train, dataset.sample, len(dataset.classes), bounds)
+    layout(spec)  # refuses widths that leave nothing of a frame
+    return spec
+
+
+@dataclass(frozen=True)
+class BuiltGan:
+    """A GAN and where it is."""
+
+    network: RecurrentGan
+    backend: Backend
+    device: str
+    spec: GanSpec
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights that are trained."""
+        from recurra.gan_weights import is_trained
+
+        return sum(int(np.prod(shape)) for name, shape in layout(self.spec).items() if is_trained(name))
+
+
+def build_gan(experiment: Experiment, dataset: Dataset, weights: Mapping[str, np.ndarray], origin: str) -> BuiltGan:
+    """The experiment's GAN with these weights; `origin` is named where they do not fit."""
+    backend = load_backend(experiment.backend)
+    if "gan" not in backend.capabilities or not isinstance(backend, GanBackend):
+        able = ", ".join(sorted(backend.capabilities))
+        raise InputError(f"model.kind: backend '{backend.name}' has no gan; it has {able}")
+    spec = gan_spec_for(experiment, dataset)
+    check_weights(weights, spec, origin)
+    device = resolve_device(backend, experiment.device)
+    network = backend.build_gan(spec, device)
+    network.load_weights(weights)
+    return BuiltGan(network, backend, device, spec)
+
+
+def trained_gan(experiment: Experiment, dataset: Dataset, weights: Path) -> BuiltGan:
+    """The experiment's GAN with the weights of a safetensors file, whichever backend trained them."""
+    arrays, _ = read_arrays(weights)
+    return build_gan(experiment, dataset, arrays, str(weights))
+
+
+def numbered(labels: np.ndarray, classes: int, start: np.ndarray | None = None) -> np.ndarray:
+    """The number of each sample among all that a seed stands for: labels [N] -> [N] int64.
+
+    The j-th sample of class k is number j K + k, so that asking for more of each class leaves the first ones as they
+    are. `start` [K] are the samples of each class that came before.
+    """
+    order = np.argsort(labels, kind="stable")
+    first = np.searchsorted(labels[order], np.arange(classes))
+    within = np.empty(len(labels), np.int64)
+    within[order] = np.arange(len(labels)) - first[labels[order]]
+    return (within + (0 if start is None else start[labels])) * classes + labels
+
+
+def generated(
+    built: BuiltGan, labels: np.ndarray, seed: int, numbers: np.ndarray | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(first row, x [n, T, H, W, C] float32, normalised) over all labels [N], in blocks.
+
+    `numbers` are the samples' own among all that the seed stands for; left out: those of `numbered`.
+    """
+    spec = built.spec
+    rows = numbered(labels, spec.classes) if numbers is None else numbers
+    size = inference_batch(spec.sample.array)
+    for start in range(0, len(labels), size):
+        block = slice(start, start + size)
+        yield start, built.network.generate(latents(spec, seed, rows[block]), labels[block])
+
+
+def balanced(count: int, classes: int) -> np.ndarray:
+    """Labels [count] int64 in turn, of every class as many, but for the last few."""
+    return np.arange(count, dtype=np.int64) % classes

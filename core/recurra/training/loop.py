@@ -1,0 +1,277 @@
+"""Core's loop over epochs, around what a backend does inside them: the same for recognisers and GANs.
+
+Keeps a checkpoint in `partial` at the end of every epoch (and within long ones) and goes on from it when called again
+with the same experiment; the result is the same bytes as of a training that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from recurra.checkpoint import Checkpoint, Position, write_arrays
+from recurra.contract import Backend, Weights
+from recurra.durable import write_json
+from recurra.environment import environment, peak_memory
+from recurra.errors import InputError, RecurraError
+from recurra.experiment import Experiment
+from recurra.progress import Progress
+from recurra.registry import extensions
+
+CHECKPOINT = "checkpoint.safetensors"
+Row = dict[str, Any]
+Sums = Mapping[str, np.ndarray]
+
+
+class Trainable(Protocol):
+    """What every network of a backend has: weights, and the rest that its next step depends on."""
+
+    def weights(self) -> Weights:
+        """A copy."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Takes them over."""
+        ...
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """A copy."""
+        ...
+
+    def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes it over."""
+        ...
+
+
+class BuiltNetwork(Protocol):
+    """A network on its device."""
+
+    @property
+    def network(self) -> Trainable:
+        """The network."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """Its backend."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it is."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        ...
+
+
+@dataclass
+class Training(ABC):
+    """A training under way. What it learns, and by what it is measured, is a subclass's."""
+
+    experiment: Experiment
+    built: BuiltNetwork
+    partial: Path
+    progress: Progress
+    samples: int
+    """Of one epoch."""
+    steps: int
+    """Of one epoch."""
+    position: Position = field(default_factory=Position, init=False)
+    best: Weights = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.partial.mkdir(parents=True, exist_ok=True)
+        for left in self.partial.glob("*.tmp"):  # of a training that was killed while it wrote
+            left.unlink()
+        self.observers = extensions()
+        self.saved = time.monotonic()
+
+    @abstractmethod
+    def batches(self, epoch: int, first: int) -> Iterator[Any]:
+        """What is handed to the network, of an epoch (from 1) from its step `first` (from 0) on."""
+
+    @abstractmethod
+    def learn(self, batches: Any) -> tuple[int, Sums]:
+        """Trains: the samples that were seen, and sums over the samples of each step [S], float64."""
+
+    @abstractmethod
+    def measured(self, epoch: int, means: Mapping[str, float]) -> Row:
+        """The epoch's row of the history but for its number and its times; None for what was not measured."""
+
+    @abstractmethod
+    def value(self, row: Row) -> float | None:
+        """What makes an epoch the best, its sign such that higher is better; None where it was not measured."""
+
+    @abstractmethod
+    def words(self, row: Row) -> str:
+        """The row for a person, in one line."""
+
+    @property
+    def advice(self) -> str:
+        """What to change where numbers stop being finite."""
+        rate = self.experiment.train.learning_rate
+        return f"Lower train.learning_rate ({rate:g}) or set train.clip_norm: 1."
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.partial / CHECKPOINT
+
+    def restore(self) -> None:
+        """Goes on from the checkpoint, where there is one and it is whole."""
+        if not self.checkpoint.exists():
+            return
+        try:
+            found = Checkpoint.read(self.checkpoint)
+        except RecurraError as error:
+            self.checkpoint.replace(self.checkpoint.with_suffix(".damaged"))
+            self.progress.note(f"warning: {error}; it was set aside, the training starts again")
+            return
+        self.built.network.load_weights(found.weights)
+        self.built.network.load_training_state(found.state)
+        self.position, self.best = found.position, found.best
+        where = f"epoch {found.position.epoch}"
+        if found.position.step:
+            where += f", step {found.position.step} of {self.steps}"
+        self.progress.note(f"train: going on from the checkpoint at {where}")
+
+    def run(self) -> str:
+        """Trains to the end; says why it ended: `finished` or `early stopping`."""
+        while self.position.epoch <= self.experiment.train.epochs:
+            if self._out_of_patience():
+                return "early stopping"
+            self._epoch()
+        return "finished"
+
+    def _epoch(self) -> None:
+        train, position = self.experiment.train, self.position
+        self.progress.begin(f"epoch {position.epoch}/{train.epochs}", self.samples, "samples", position.samples)
+        try:
+            for batches in self.batches(position.epoch, position.step):
+                start = time.monotonic()
+                seen, sums = self.learn(batches)
+                self._count(seen, sums, time.monotonic() - start)
+                if time.monotonic() - self.saved > train.checkpoint_seconds:
+                    self._save()
+        finally:
+            self.progress.end()
+        self._end_epoch()
+
+    def _count(self, seen: int, sums: Sums, seconds: float) -> None:
+        steps = len(next(iter(sums.values())))
+        finite = np.all([np.isfinite(values) for values in sums.values()], axis=0)
+        if not finite.all():
+            self._stop_non_finite(int(np.argmin(finite)))
+        now = self.position
+        self.position = replace(
+            now,
+            step=now.step + steps,
+            sums={name: now.sums.get(name, 0.0) + float(values.sum()) for name, values in sums.items()},
+            samples=now.samples + seen,
+            seconds=now.seconds + seconds,
+        )
+        self.progress.advance(self.position.samples, **self._means())
+
+    def _means(self) -> dict[str, float]:
+        return {name: total / self.position.samples for name, total in self.position.sums.items()}
+
+    def _stop_non_finite(self, step: int) -> None:
+        now = self.position
+        kept = f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "no epoch was done"
+        raise InputError(
+            f"the loss is not a finite number at epoch {now.epoch}, step {now.step + step + 1} of {self.steps};"
+            f" {kept}. {self.advice}"
+        )
+
+    def _end_epoch(self) -> None:
+        now = self.position
+        row: Row = {
+            "epoch": now.epoch,
+            **self.measured(now.epoch, self._means()),
+            "seconds": now.seconds,
+            "samples_per_second": now.samples / max(1e-9, now.seconds),
+        }
+        self.position = self._ranked(row)
+        if self.position.best_epoch == now.epoch:
+            self.best = self.built.network.weights()
+        self._save()
+        self._tell(row, self.position.best_epoch == now.epoch)
+
+    def _ranked(self, row: Row) -> Position:
+        """The position at the start of the next epoch, the one that ended compared with the best."""
+        now, value = self.position, self.value(row)
+        best, bar = (now.best_epoch, now.best_value), (now.bar_epoch, now.bar_value)
+        stopping = self.experiment.train.early_stopping
+        margin = stopping.min_delta if stopping else 0.0
+        if value is not None and (best[1] is None or value > best[1]):
+            best = (now.epoch, value)
+        if value is not None and (bar[1] is None or value > bar[1] + margin):
+            bar = (now.epoch, value)
+        return Position(now.epoch + 1, 0, {}, 0, 0.0, *best, *bar, history=[*now.history, row])
+
+    def _out_of_patience(self) -> bool:
+        stopping, now = self.experiment.train.early_stopping, self.position
+        return stopping is not None and now.epoch - 1 - now.bar_epoch >= stopping.patience
+
+    def _save(self) -> None:
+        network = self.built.network
+        weights = network.weights()
+        spoilt = [name for name, array in weights.items() if not np.isfinite(array).all()]
+        if spoilt:
+            raise InputError(
+                f"weight '{spoilt[0]}' is no longer finite at epoch {self.position.epoch}; the last good checkpoint is"
+                f" {self.checkpoint}. {self.advice}"
+            )
+        Checkpoint(self.position, weights, network.training_state(), self.best).write(self.checkpoint)
+        self.saved = time.monotonic()
+
+    def _tell(self, row: Row, best: bool) -> None:
+        shown = f"epoch {row['epoch']}/{self.experiment.train.epochs}  {self.words(row)}"
+        self.progress.note(f"{shown}  {row['samples_per_second']:,.0f} samples/s{'  best' if best else ''}")
+        self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
+        self.observers.tell_problems(self.progress.note)
+
+    def finish(self, folder: Path, stopped: str) -> None:
+        """Writes the artifact."""
+        network, history = self.built.network, self.position.history
+        write_arrays(folder / "last.safetensors", network.weights())
+        write_arrays(folder / "best.safetensors", self.best)
+        write_arrays(folder / "state.safetensors", network.training_state())
+        write_history(folder / "history.parquet", history)
+        seconds = math.fsum(row["seconds"] for row in history)
+        write_json(folder / "train.json", {
+            "best_epoch": self.position.best_epoch,
+            "epochs_done": len(history),
+            "stopped": stopped,
+            "parameters": self.built.parameters,
+            "device": self.built.device,
+            "environment": environment() | self.built.backend.describe(),
+            "seconds": seconds,
+            "samples_per_second": self.samples * len(history) / max(1e-9, seconds),
+            "peak_memory": peak_memory(),
+            **self.further(),
+        })  # fmt: skip
+
+    def further(self) -> dict[str, Any]:
+        """What else train.json holds."""
+        return {}
+
+
+def write_history(path: Path, history: list[Row]) -> None:
+    """A row for each epoch, as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = [name for name in history[0] if name != "epoch"]
+    schema = pa.schema([("epoch", pa.int32()), *((name, pa.float64()) for name in numbers)])
+    pq.write_table(pa.Table.from_pylist(history, schema), path, write_page_checksum=True)

@@ -5,7 +5,7 @@ process of its own: frameworks cannot share one, and settings such as a backend'
 would reach its rivals. A round is one epoch of each, one after the other; the first one warms up and does not count.
 Ratios are taken round by round, so that what slows the machine down for a while cancels.
 
-`*_loop.py` and `keras_fit.py` are the contenders, to be read and judged; `contenders.py` has the targets.
+`*_loop.py`, `*_gan.py` and `keras_fit.py` are the contenders, to be read and judged; `contenders.py` has the targets.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The command: python -m bench [--quick] [--only torch|tensorflow|keras-torch|loading] [--json FILE] [--device gpu]."""
+"""The command: python -m bench [--quick] [--only GROUP]... [--json FILE] [--device gpu]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from recurra.errors import RecurraError
 
 SUMMARY = "How fast recurra trains and loads, against the loops that a user would write."
-GROUPS = ("torch", "keras-torch", "tensorflow", "loading")
+GROUPS = ("torch", "keras-torch", "tensorflow", "torch-gan", "tensorflow-gan", "loading")
 ROUNDS, LOADING_ROUNDS = 5, 15
 QUICK_ROUNDS, QUICK_TIMES = 2, 4
 
@@ -31,17 +31,16 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measures, prints, and writes the JSON."""
     from bench import contenders, contest, loading, table
-    from bench.scenario import SCENARIOS
     from recurra.progress import for_stream
 
     asked, progress = arguments(), for_stream()
     only, rounds = asked.only or GROUPS, QUICK_ROUNDS if asked.quick else ROUNDS
-    scenarios = [each.on(asked.device, QUICK_TIMES if asked.quick else 1) for each in SCENARIOS]
     contests, loaded = [], []
-    for backend, ours in contenders.RECURRA.items():
-        rivals = [rival for rival in contenders.RIVALS[backend] if rival.group in only]
+    for match in contenders.MATCHES:
+        rivals = [rival for rival in match.rivals if rival.group in only]
         if rivals:
-            contests.append(contest.hold(ours, rivals, scenarios, rounds, progress))
+            scenarios = [each.on(asked.device, QUICK_TIMES if asked.quick else 1) for each in match.scenarios]
+            contests.append(contest.hold(match.ours, rivals, scenarios, rounds, progress))
     if "loading" in only:
         samples = loading.SAMPLES // (QUICK_TIMES if asked.quick else 1)
         loaded = loading.measure(samples, rounds if asked.quick else LOADING_ROUNDS, progress)

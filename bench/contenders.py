@@ -1,11 +1,13 @@
-"""Who takes part: recurra's backends, and for each the loops that it is compared with."""
+"""Who takes part: recurra's backends, for each the loops that it is compared with, and what all of them train."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-Group = Literal["torch", "tensorflow", "keras-torch"]
+from bench.scenario import GANS, RECOGNISERS, Scenario
+
+Group = Literal["torch", "tensorflow", "keras-torch", "torch-gan", "tensorflow-gan"]
 
 
 @dataclass(frozen=True)
@@ -29,25 +31,56 @@ class Rival:
     """By network and kind of sample; what has none is only shown."""
 
 
-RECURRA = {
-    "torch": Contender("recurra torch", "bench.recurra_loop", {"BENCH_BACKEND": "torch"}),
-    "tensorflow": Contender("recurra tensorflow", "bench.recurra_loop", {"BENCH_BACKEND": "tensorflow"}),
-}
-RIVALS = {
-    "torch": (
-        Rival(Contender("PyTorch loop", "bench.torch_loop"), "torch"),
-        Rival(
-            Contender("Lightning", "bench.lightning_loop"),
-            "torch",
-            {("cnn", "image"): 1.5, ("fusion", "image"): 3.0},
+@dataclass(frozen=True)
+class Match:
+    """Who trains what."""
+
+    ours: Contender
+    rivals: tuple[Rival, ...]
+    scenarios: tuple[Scenario, ...]
+
+
+MATCHES = (
+    Match(
+        Contender("recurra torch", "bench.recurra_loop", {"BENCH_BACKEND": "torch"}),
+        (
+            Rival(Contender("PyTorch loop", "bench.torch_loop"), "torch"),
+            Rival(
+                Contender("Lightning", "bench.lightning_loop"),
+                "torch",
+                {("cnn", "image"): 1.5, ("fusion", "image"): 3.0},
+            ),
+            Rival(Contender("Keras on PyTorch", "bench.keras_fit", {"KERAS_BACKEND": "torch"}), "keras-torch"),
         ),
-        Rival(Contender("Keras on PyTorch", "bench.keras_fit", {"KERAS_BACKEND": "torch"}), "keras-torch"),
+        RECOGNISERS,
     ),
-    "tensorflow": (
-        Rival(
-            Contender("Keras on TensorFlow", "bench.keras_fit", {"KERAS_BACKEND": "tensorflow"}),
-            "tensorflow",
-            {("cnn", "image"): 1.1, ("fusion", "image"): 3.0},
+    Match(
+        Contender("recurra tensorflow", "bench.recurra_loop", {"BENCH_BACKEND": "tensorflow"}),
+        (
+            Rival(
+                Contender("Keras on TensorFlow", "bench.keras_fit", {"KERAS_BACKEND": "tensorflow"}),
+                "tensorflow",
+                {("cnn", "image"): 1.1, ("fusion", "image"): 3.0},
+            ),
         ),
+        RECOGNISERS,
     ),
-}
+    Match(
+        Contender("recurra torch", "bench.recurra_gan", {"BENCH_BACKEND": "torch"}),
+        (
+            Rival(Contender("PyTorch loop", "bench.torch_gan", {"BENCH_FAKES": "once"}), "torch-gan"),
+            Rival(Contender("PyTorch, fresh fakes", "bench.torch_gan", {"BENCH_FAKES": "twice"}), "torch-gan"),
+        ),
+        GANS,
+    ),
+    Match(
+        Contender("recurra tensorflow", "bench.recurra_gan", {"BENCH_BACKEND": "tensorflow"}),
+        (
+            Rival(
+                Contender("TensorFlow loop", "bench.tensorflow_gan", {"KERAS_BACKEND": "tensorflow"}),
+                "tensorflow-gan",
+            ),
+        ),
+        GANS,
+    ),
+)

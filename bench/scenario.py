@@ -9,11 +9,15 @@ from typing import Literal
 import numpy as np
 
 from recurra.contract import SampleShape
+from recurra.experiment import Adversarial, Gan, Rnn
 from recurra.normalisation import Normalisation
 
 BATCH = 32
 CLASSES = 10
 LEARNING_RATE = 1e-3
+GAN_LEARNING_RATE = 2e-4
+RNN, GAN, ADVERSARIAL = Rnn(), Gan(), Adversarial()
+"""The widths and the losses of a GAN: the defaults."""
 IMAGE = SampleShape("image", 1, 28, 28, 1)
 CLIP = SampleShape("clip", 20, 16, 16, 1)
 
@@ -22,7 +26,7 @@ CLIP = SampleShape("clip", 20, 16, 16, 1)
 class Scenario:
     """A network on samples of one shape. Every contender makes the same arrays from it."""
 
-    network: Literal["cnn", "rnn", "fusion"]
+    network: Literal["cnn", "rnn", "fusion", "gan"]
     sample: SampleShape
     samples: int
     """Samples of one epoch, a multiple of the batch size; a round is one epoch."""
@@ -67,9 +71,14 @@ class Scenario:
         return x[:, 0] if self.sample.kind == "image" else x
 
 
-SCENARIOS = (
+RECOGNISERS = (
     Scenario("cnn", IMAGE, 4096),
     Scenario("rnn", IMAGE, 2048),
     Scenario("fusion", IMAGE, 1024),
     Scenario("fusion", CLIP, 512),
+)
+# A multiple of 8 steps, even with --quick: all rounds have as many steps with penalties.
+GANS = (
+    Scenario("gan", IMAGE, 4096),
+    Scenario("gan", CLIP, 1024),
 )

@@ -68,11 +68,15 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str], caption: st
 def _training(contest: Contest) -> Table:
     rounds = len(contest.results[0].ours.rounds)
     memory = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in contest.memory.items())
+    gans = contest.results[0].scenario.network == "gan"
+    what, unit, per = ("GANs ", "steps/s", BATCH) if gans else ("", "samples/s", 1)
+    losses = "a step trains discriminators and generator; loss: of the discriminators, " if gans else "loss: "
     table = _table(
-        f"Training with {contest.ours.name}: batches of {BATCH}, medians of {rounds} rounds in turns",
+        f"Training {what}with {contest.ours.name}: batches of {BATCH}, medians of {rounds} rounds in turns",
         ("network", "contender"),
-        ("samples/s", "ratio", "of the rounds", "target", "loss"),
-        f"ratio: {contest.ours.name} trains so many times as fast; loss: the last round's mean\npeak memory: {memory}",
+        (unit, "ratio", "of the rounds", "target", "loss"),
+        f"ratio: {contest.ours.name} trains so many times as fast; {losses}the last round's mean\n"
+        f"peak memory: {memory}",
     )
     for result in contest.results:
         for entry in (result.ours, *result.rivals):
@@ -80,7 +84,7 @@ def _training(contest: Contest) -> Table:
             table.add_row(
                 result.scenario.name if ours else "",
                 entry.name,
-                f"{entry.rate:,.0f}",
+                f"{entry.rate / per:,.{1 if gans else 0}f}",
                 *_compared([] if ours else result.ratios(entry), entry.target),
                 f"{entry.rounds[-1].loss:.3f}",
                 end_section=entry is result.rivals[-1],

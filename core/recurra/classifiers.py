@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recurra.capabilities import able_backend
 from recurra.contract import Backend, Classifier, ClassifierSpec, SampleShape
 from recurra.errors import InputError
 from recurra.experiment import Experiment
-from recurra.registry import load_backend
 from recurra.weights import check_weights, layout
 
 
@@ -56,12 +56,7 @@ def build(
     experiment: Experiment, sample: SampleShape, classes: int, weights: Mapping[str, np.ndarray], origin: str
 ) -> Built:
     """The experiment's classifier with these weights; `origin` is named where they do not fit."""
-    backend = load_backend(experiment.backend)
-    if experiment.model.kind not in backend.capabilities:
-        able = ", ".join(sorted(backend.capabilities))
-        raise InputError(f"model.kind: backend '{backend.name}' has no {experiment.model.kind}; it has {able}")
-    if experiment.train.precision == "bf16" and "bf16" not in backend.capabilities:
-        raise InputError(f"train.precision: backend '{backend.name}' has no bf16")
+    backend = able_backend(experiment)
     spec = spec_for(experiment, sample, classes)
     check_weights(weights, spec, origin)
     device = resolve_device(backend, experiment.device)

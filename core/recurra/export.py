@@ -21,7 +21,7 @@ SCALED = "values were scaled to 0..255 to be looked at; npy and parquet keep the
 UNSAFE = '/\\:*?"<>|'
 
 
-def settled(wanted: Format, dataset: Dataset) -> str:
+def settled(wanted: Format, dataset: Dataset) -> Format:
     """The format that is written; an InputError where it cannot hold such samples.
 
     `auto`: png for 8-bit images, gif for 8-bit grey clips, npy for all others, which a GIF of 256 colours would change.

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from recurra.batches import inference_batch
+from recurra.capabilities import able_backend
 from recurra.checkpoint import read_arrays
 from recurra.classifiers import resolve_device
 from recurra.contract import Backend, GanBackend, GanSpec, RecurrentGan
 from recurra.dataset import Dataset
-from recurra.errors import InputError
+from recurra.errors import RecurraError
 from recurra.experiment import Experiment
 from recurra.latents import latents
-from recurra.registry import load_backend
 from recurra.weights import check_weights, layout
 
 
@@ -51,10 +51,9 @@ class BuiltGan:
 
 def build_gan(experiment: Experiment, dataset: Dataset, weights: Mapping[str, np.ndarray], origin: str) -> BuiltGan:
     """The experiment's GAN with these weights; `origin` is named where they do not fit."""
-    backend = load_backend(experiment.backend)
-    if "gan" not in backend.capabilities or not isinstance(backend, GanBackend):
-        able = ", ".join(sorted(backend.capabilities))
-        raise InputError(f"model.kind: backend '{backend.name}' has no gan; it has {able}")
+    backend = able_backend(experiment)
+    if not isinstance(backend, GanBackend):
+        raise RecurraError(f"backend '{backend.name}' claims gan, and has no build_gan; upgrade its plugin")
     spec = gan_spec_for(experiment, dataset)
     check_weights(weights, spec, origin)
     device = resolve_device(backend, experiment.device)

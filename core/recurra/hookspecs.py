@@ -37,9 +37,10 @@ def recurra_epoch_end(experiment: Experiment, record: Mapping[str, Any]) -> None
 
 @hookspec
 def recurra_stage_end(run: Run, stage: str, artifact: Artifact) -> None:
-    """After each stage of a run, hit or miss."""
+    """After each stage of a run, hit or miss. `stage` is its role in the run, `artifact.stage` the store's name."""
 
 
 @hookspec
 def recurra_report_sections(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Iterable[Section]:  # type: ignore[empty-body]
-    """Further sections of the report, from the artifacts of its stages (preprocess, train, evaluate)."""
+    """Further sections of the report, from the artifacts of its stages by role (preprocess, train, evaluate; more of a
+    GAN, and of generated samples: `recurra.run_record.stages_of`)."""

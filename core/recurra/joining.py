@@ -38,7 +38,8 @@ def join(real_folder: Path, generated_folder: Path, folder: Path, progress: Prog
                 done += len(rows.labels)
                 progress.advance(done)
         assert statistics is not None
-        writer.finish(metadata(real, statistics, counts, {"joined": True}), [])
+        joined = {"real": len(real.splits["train"]), "generated": len(made.splits["train"])}
+        writer.finish(metadata(real, statistics, counts, {"joined": joined}), [])
     progress.end()
     return Dataset.open(folder)
 

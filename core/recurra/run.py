@@ -4,58 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from recurra.durable import read_json, write_json
 from recurra.errors import InputError, nearest
 from recurra.experiment import Experiment
 from recurra.home import Home
+from recurra.run_record import RECOGNISER, SCHEMA, fault_of, stages_of
 from recurra.store import Artifact, Outcome
-
-STAGES = ("preprocess", "train", "evaluate", "report")
-SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """What a run's record says of a stage that was done."""
-
-    cache: str
-    why: str
-    seconds: float
-    artifact: str
-    key: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What every run.json has. Readers count on it; a file that lacks any of it is refused."""
-
-    schema: Literal[1]
-    id: str
-    name: str
-    backend: str
-    model: str
-    experiment: dict[str, Any]
-    folder: str
-    status: str
-    started: str
-    stages: dict[str, StageRecord]
-    metrics: dict[str, Any]
-    report: str | None
-
-
-@cache
-def _record_check() -> TypeAdapter[RunRecord]:
-    return TypeAdapter(RunRecord)
 
 
 class Run:
@@ -65,8 +24,11 @@ class Run:
         self.home, self.folder, self.record = home, folder, record
 
     @classmethod
-    def create(cls, home: Home, experiment: Experiment, file: Path | None = None) -> Run:
-        """A new run, its name made from the time, the experiment and the backend."""
+    def create(cls, home: Home, experiment: Experiment, file: Path | None = None, gan: Experiment | None = None) -> Run:
+        """A new run, its name made from the time, the experiment and the backend.
+
+        `gan` is the experiment that `data.augment.gan` names (`recurra.gan_source`).
+        """
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{experiment.name}-{experiment.backend}"
         home.runs.mkdir(parents=True, exist_ok=True)
         folder = home.runs / stem
@@ -91,6 +53,8 @@ class Run:
                 "status": "running",
                 "pid": os.getpid(),
                 "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+                "roles": list(stages_of(experiment)),
+                "gan": gan.model_dump(mode="json") if gan else None,
                 "stages": {},
                 "metrics": {},
                 "report": None,
@@ -128,15 +92,12 @@ class Run:
 
     @classmethod
     def _read(cls, home: Home, folder: Path) -> Run:
-        try:
+        record, fault = {}, "it cannot be read"
+        with suppress(OSError, ValueError):
             record = read_json(folder / "run.json")
-            _record_check().validate_python(record)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            what = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
-            raise InputError(f"{folder / 'run.json'} is not a run's record ({what})") from None
-        except (OSError, ValueError):
-            raise InputError(f"{folder / 'run.json'} is not a run's record (it cannot be read)") from None
+            fault = fault_of(record)
+        if fault:
+            raise InputError(f"{folder / 'run.json'} is not a run's record ({fault})")
         return cls(home, folder, record)
 
     @property
@@ -152,6 +113,28 @@ class Run:
         return validate(self.record["experiment"], f"{self.folder / 'run.json'}: experiment")
 
     @property
+    def gan(self) -> Experiment | None:
+        """The experiment of the GAN whose samples are added to the training split; None where none are."""
+        from recurra.config import validate
+
+        recorded = self.record.get("gan")
+        return validate(recorded, f"{self.folder / 'run.json'}: gan") if recorded else None
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All of its stages, done or not, in order."""
+        return tuple(self.record.get("roles", RECOGNISER))
+
+    def done(self) -> dict[str, dict[str, Any]]:
+        """What the record says of each stage that was done, by role, in order."""
+        return {role: self.record["stages"][role] for role in self.roles if role in self.record["stages"]}
+
+    def place(self, role: str) -> tuple[str, str]:
+        """(stage, key) in the store of the artifact of a stage that was done."""
+        record = self.record["stages"][role]
+        return record.get("stage") or role, record["key"]
+
+    @property
     def finished(self) -> bool:
         """Whether every stage was done."""
         return self.record["status"] == "done"
@@ -159,7 +142,7 @@ class Run:
     def whole(self) -> bool:
         """Whether it finished and every artifact is there, every byte checked. A damaged one is set aside."""
         try:
-            return self.finished and list(self.artifacts()) == list(STAGES)
+            return self.finished and tuple(self.artifacts()) == self.roles
         except InputError:
             return False
 
@@ -205,10 +188,11 @@ class Run:
         """Writes run.json."""
         write_json(self.folder / "run.json", self.record)
 
-    def stage_done(self, outcome: Outcome) -> None:
+    def stage_done(self, outcome: Outcome, role: str) -> None:
         """Records a stage and the artifact that it made or found."""
         artifact = outcome.artifact
-        self.record["stages"][artifact.stage] = {
+        self.record["stages"][role] = {
+            "stage": artifact.stage,
             "cache": outcome.cache,
             "why": outcome.why,
             "seconds": round(outcome.seconds, 3),
@@ -224,18 +208,18 @@ class Run:
         self.record.update(status=status, ended=ended, **fields)
         self.save()
 
-    def artifact(self, stage: str) -> Artifact:
+    def artifact(self, role: str) -> Artifact:
         """The artifact of a stage, every byte checked; an InputError where the stage was not done or it is gone."""
-        done = self.record["stages"].get(stage)
-        found = self.home.store.find(stage, done["key"]) if done else None
+        done = role in self.record["stages"]
+        found = self.home.store.find(*self.place(role)) if done else None
         if found is None:
             state = "is damaged or gone from the store" if done else "was not made"
-            raise InputError(f"run {self.id}: its {stage} artifact {state}; `recurra resume {self.id}` makes it")
+            raise InputError(f"run {self.id}: its {role} artifact {state}; `recurra resume {self.id}` makes it")
         return found
 
     def artifacts(self) -> Mapping[str, Artifact]:
-        """The artifact of each stage that was done."""
-        return {stage: self.artifact(stage) for stage in STAGES if stage in self.record["stages"]}
+        """The artifact of each stage that was done, by role."""
+        return {role: self.artifact(role) for role in self.done()}
 
 
 def run_folders(home: Home) -> list[Path]:

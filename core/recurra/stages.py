@@ -1,4 +1,4 @@
-"""The four stages as plain functions: what each one's artifact is made from, and how it is found or made.
+"""The stages as plain functions: what each one's artifact is made from, and how it is found or made.
 
 Each returns an `Outcome`; the flow is a thin layer over them, and so is a notebook:
 
@@ -101,7 +101,8 @@ def evaluate_inputs(experiment: Experiment, dataset: Artifact, training: Artifac
 
 def generate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact, share: float | None) -> Inputs:
     """What generated samples are made from. `share`: as many for each real one; None: as many as judge the GAN."""
-    count = {"per_class": experiment.evaluate.gan.per_class} if share is None else {"generated": share}
+    judged = {"evaluate": {"gan": {"per_class": experiment.evaluate.gan.per_class}}}
+    count = judged if share is None else {"data": {"augment": {"generated": share}}}
     settings = experiment.model_dump(mode="json", include={"seed", "backend"})
     return {
         "settings": {**settings, "model": experiment.model.settings(), **count},
@@ -161,33 +162,19 @@ def _plugin_versions() -> dict[str, str]:
     return {entry.distribution: entry.version for entry in entries(PLUGINS)}
 
 
-def inputs_of(
-    stage: str, experiment: Experiment, artifacts: Mapping[str, Artifact], source: Source | None = None
-) -> Inputs:
-    """What a recogniser's stage makes its artifact from, given those of the stages before it, by stage.
-
-    `source` is the opened source of `preprocess`; it is opened here where it is not given.
-    """
-    if stage == "preprocess":
-        return preprocess_inputs(experiment, source or open_source(experiment))
-    if stage == "train":
-        return train_inputs(experiment, artifacts["preprocess"])
-    if stage == "evaluate":
-        return evaluate_inputs(experiment, artifacts["preprocess"], artifacts["train"])
-    return report_inputs(experiment, artifacts)
-
-
-def preprocess(experiment: Experiment, store: Store, progress: Progress | None = None) -> Outcome:
-    """The dataset artifact."""
+def preprocess(
+    experiment: Experiment, store: Store, progress: Progress | None = None, source: Source | None = None
+) -> Outcome:
+    """The dataset artifact. `source` is the experiment's, where it is open already."""
     progress = progress or Silent()
-    source = open_source(experiment, store.root.parent)
+    opened = source or open_source(experiment, store.root.parent)
 
     def make(folder: Path) -> None:
         from recurra.preprocess import preprocess
 
-        preprocess(source, experiment, folder, progress)
+        preprocess(opened, experiment, folder, progress)
 
-    outcome = store.obtain("preprocess", preprocess_inputs(experiment, source), make, progress.note, experiment.name)
+    outcome = store.obtain("preprocess", preprocess_inputs(experiment, opened), make, progress.note, experiment.name)
     if outcome.hit:
         from recurra.dataset import Dataset
         from recurra.preprocess import repeat_refusals

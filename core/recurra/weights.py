@@ -140,9 +140,9 @@ def initial_weights(spec: Spec, seed: int) -> Weights:
     """The first weights, the same for every backend.
 
     Kernels are Glorot uniform, recurrent kernels orthogonal, biases 0 but for the LSTM's forget gate, 1 (Jozefowicz et
-    al., 2015). A GAN's kernels, projections and embedding are normal with standard deviation 0.02 (Radford et al.,
-    2016), but for its recurrent network; the vectors of spectral normalisation have length 1; averages start as what
-    they are averages of.
+    al., 2015). A GAN's kernels, but for its recurrent network's, are normal with standard deviation 0.02 (Radford et
+    al., 2016), its embedding standard normal, and the F numbers of a class's projection normal with variance 1 / F; the
+    vectors of spectral normalisation have length 1; averages start as what they are averages of.
     """
     weights: Weights = {}
     for name, shape in layout(spec).items():
@@ -159,7 +159,11 @@ def _is_of_gan(name: str) -> bool:
 def _first_value(name: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
     if name.endswith("recurrent_kernel"):
         return _orthogonal(shape, generator)
-    if _is_of_gan(name) and name.endswith((".kernel", ".projection", ".embedding")):
+    if name.endswith("embedding"):
+        return generator.standard_normal(shape)
+    if name.endswith("projection"):
+        return generator.standard_normal(shape) / np.sqrt(shape[-1])
+    if is_kernel(name) and _is_of_gan(name):
         return 0.02 * generator.standard_normal(shape)
     if name.endswith(".u"):
         drawn = generator.standard_normal(shape)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from prefect.context import TaskRunContext
 from prefect.serializers import Serializer
 from pydantic import Field
 
-from recurra import stages
 from recurra.errors import RecurraError
 from recurra.store import Store, key_of
 from recurra_flows.references import ArtifactRef
@@ -66,28 +66,42 @@ class ArtifactSerializer(Serializer):
         return ref.model_copy(update={"seconds": known[ref]})
 
 
-@dataclass
+@dataclass(kw_only=True)
 class StageKey(CachePolicy):
-    """The cache key of a stage: the name that the store gives to its artifact, and which store it is.
+    """The cache key of a task: the name that the store gives to what it makes, and which store it is.
 
-    The task is named as its stage; it takes the experiment, and the references to what it is made from.
+    `made_from` is the function of `recurra.stages` that says what the artifact is made from. The task takes parameters
+    of the same names; where the function wants an artifact (or several, by role), the task has a reference.
     """
+
+    stage: str
+    made_from: Callable[..., Mapping[str, Any]]
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
         """The key; None where the stage cannot run, and then says why itself."""
-        del flow_parameters, kwargs
+        del task_ctx, flow_parameters, kwargs
+        wanted = signature(self.made_from).parameters
         try:
-            artifacts = {value.stage: value.artifact() for value in inputs.values() if isinstance(value, ArtifactRef)}
-            made_from = stages.inputs_of(task_ctx.task.name, inputs["experiment"], artifacts)
+            made_from = self.made_from(**{name: _artifacts(inputs[name]) for name in wanted if name in inputs})
         except RecurraError:
             return None
-        return f"{task_ctx.task.name}-{key_of(made_from)}-{key_of({'store': str(_store(inputs))})[:8]}"
+        return f"{self.stage}-{key_of(made_from)}-{key_of({'store': str(_store(inputs))})[:8]}"
+
+
+def _artifacts(value: Any) -> Any:
+    """The artifact of a reference, or the artifacts of several; any other value as it is."""
+    if isinstance(value, ArtifactRef):
+        return value.artifact()
+    if isinstance(value, dict):
+        return {name: _artifacts(inner) for name, inner in value.items()}
+    return value
 
 
 def _store(inputs: Mapping[str, Any]) -> Path:
     for value in inputs.values():
-        if isinstance(value, ArtifactRef):
-            return value.store
+        for ref in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(ref, ArtifactRef):
+                return ref.store
     return inputs["store"]

@@ -53,6 +53,7 @@ def _backend(entry: Entry) -> dict[str, Any]:
         "versions": dict(entry.versions),
         "usable": False,
         "devices": [],
+        "capabilities": [],
         "problem": f"backend {entry.name}: {entry.problem}" if entry.problem else "",
         "mend": entry.remedy,
     }

@@ -16,6 +16,7 @@ from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra.run import Run, run_folders
 from recurra.store import Artifact
+from recurra.study.record import studies
 
 
 def clear(home: Home, days: float, dry_run: bool = False) -> list[dict[str, Any]]:
@@ -44,16 +45,18 @@ def clear(home: Home, days: float, dry_run: bool = False) -> list[dict[str, Any]
 
 
 def _referred(home: Home) -> set[tuple[str, str]]:
-    """(stage, key) of every artifact that a run's record names."""
+    """(stage, key) of every artifact that a run's or a study's record names."""
     found = set()
+    for study in studies(home):
+        found |= {study.place(role) for role in study.record["stages"]}
     for folder in run_folders(home):
         try:
-            stages = Run.open(home, str(folder)).record["stages"]
+            run = Run.open(home, str(folder))
+            found |= {run.place(role) for role in run.record["stages"]}
         except InputError as error:
             if not folder.exists():
                 continue
             raise RecurraError(f"{error}; mend or remove the run, so that what it needs is known") from None
-        found |= {(stage, done["key"]) for stage, done in stages.items()}
     return found
 
 

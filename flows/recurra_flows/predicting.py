@@ -26,11 +26,12 @@ SHOWN = 1000
 def predict(request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Writes the predictions to `out`; answers how many there are, the first of them, and what could not be read.
 
-    request: `experiment`, `store`, `keys` (preprocess, train), `paths`, `out` (.parquet or .csv).
+    request: `experiment`, `store`, `artifacts` (dataset, training), `paths`, `out` (.parquet or .csv).
     """
     experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
-    dataset = Dataset.open(store.place("preprocess", request["keys"]["preprocess"]))
-    weights = store.place("train", request["keys"]["train"]) / f"{experiment.train.keep}.safetensors"
+    places = {name: store.place(*place) for name, place in request["artifacts"].items()}
+    dataset = Dataset.open(places["dataset"])
+    weights = places["training"] / f"{experiment.train.keep}.safetensors"
     source = open_unlabelled([Path(path) for path in request["paths"]], dataset.sample.kind, experiment.data)
     classifier = trained(experiment, dataset, weights).classifier
     refused, first, done = list(source.refused), [], 0

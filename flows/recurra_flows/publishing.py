@@ -7,6 +7,7 @@ import threading
 from contextvars import copy_context
 from types import TracebackType
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -28,14 +29,22 @@ def artifact_key(experiment: Experiment, what: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{experiment.name} {experiment.backend} {what}".lower()).strip("-")
 
 
+def publish(experiment: Experiment, evaluation: ArtifactRef, report: ArtifactRef) -> None:
+    """The metrics and the report as artifacts of the flow run. Where that fails, the run is none the worse."""
+    try:
+        publish_metrics(experiment, evaluation)
+        publish_report(experiment, report)
+    except Exception:
+        get_run_logger().warning("The metrics and the report could not be published as artifacts", exc_info=True)
+
+
 def publish_metrics(experiment: Experiment, evaluation: ArtifactRef) -> None:
     """The metrics as a table artifact."""
-    from recurra.metrics import Metrics
     from recurra.report import metrics_table
 
-    metrics = Metrics.from_json(read_json(evaluation.artifact().file("metrics.json")))
+    measured = read_json(evaluation.artifact().file("metrics.json"))
     create_table_artifact(
-        metrics_table(metrics), artifact_key(experiment, "metrics"), f"Test metrics of {experiment.name}"
+        metrics_table(measured), artifact_key(experiment, "metrics"), f"Test metrics of {experiment.name}"
     )
 
 
@@ -55,8 +64,8 @@ class TrainingProgress:
     The artifact is updated from a thread of its own, so that a slow server never holds up the training.
     """
 
-    def __init__(self, experiment: Experiment, shown: Progress) -> None:
-        self.experiment, self.shown = experiment, shown
+    def __init__(self, experiment: Experiment, role: str, shown: Progress) -> None:
+        self.experiment, self.role, self.shown = experiment, role, shown
         self.epochs, self.epoch, self.total = experiment.train.epochs, 0, 0
         self.percent, self._over = 0.0, threading.Event()
         self._thread = threading.Thread(
@@ -77,7 +86,7 @@ class TrainingProgress:
 
     def _publish(self) -> None:
         try:
-            key = artifact_key(self.experiment, "training")
+            key = artifact_key(self.experiment, "training" if self.role == "train" else f"training {self.role}")
             artifact, sent = create_progress_artifact(0.0, key, f"Training of {self.experiment.name}"), 0.0
             while True:
                 over = self._over.wait(EVERY)

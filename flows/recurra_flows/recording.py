@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from recurra.durable import read_json
 from recurra.errors import RecurraError
-from recurra.progress import Progress
-from recurra.registry import Extension, extensions
+from recurra.experiment import Experiment
+from recurra.gan_source import gan_of
+from recurra.home import Home
+from recurra.registry import extensions
 from recurra.run import Run
-from recurra.store import Artifact
 from recurra_flows.references import ArtifactRef
 from recurra_flows.watching import watch
 
-Record = Callable[[ArtifactRef], ArtifactRef]
+
+def begun(experiment: Experiment, home: Path, run: str | None) -> Run:
+    """The run of that id; without one a new run of the experiment."""
+    if run:
+        return Run.open(Home(home), run)
+    return Run.create(Home(home), experiment, gan=gan_of(experiment, Home(home)))
+
+
+class Recorder:
+    """Is handed each stage's reference as the stage ends, and tells all who want to know."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.observers = run, extensions()
+        self._made: dict[str, ArtifactRef] = {}
+
+    def __call__(self, role: str, ref: ArtifactRef) -> ArtifactRef:
+        """The reference, recorded as what the run's stage of that role made or found."""
+        outcome = ref.outcome()
+        self._made[role] = ref
+        self.run.stage_done(outcome, role)
+        self.observers.call("recurra_stage_end", run=self.run, stage=role, artifact=outcome.artifact)
+        # Of observers that fail, and of plugins that could not be loaded.
+        self.observers.tell_problems(watch().progress.note)
+        watch().stage_done(role, outcome)
+        return ref
+
+    @property
+    def made(self) -> dict[str, ArtifactRef]:
+        """The reference of each stage that has ended, by role."""
+        return dict(self._made)
 
 
 @contextmanager
-def recorded(run: Run) -> Iterator[Record]:
-    """A function to hand each stage's reference to. The run is `done` after the block, or `failed` or `stopped`.
+def recorded(run: Run) -> Iterator[Recorder]:
+    """A recorder for each stage's reference. The run is `done` after the block, or `failed` or `stopped`.
 
     An InputError where another process has the run.
     """
-    observers = extensions()
-
-    def record(ref: ArtifactRef) -> ArtifactRef:
-        outcome = ref.outcome()
-        run.stage_done(outcome)
-        _tell(observers, run, outcome.artifact, watch().progress)
-        watch().stage_done(outcome)
-        return ref
-
     with run.held():
         try:
-            yield record
+            yield Recorder(run)
             results = _results(run)
         except BaseException as error:
             _failed(run, error)
@@ -64,14 +86,12 @@ def _failed(run: Run, error: BaseException) -> None:
         run.finish("stopped", error="stopped by the user or the system")
 
 
-def _tell(observers: Extension, run: Run, artifact: Artifact, progress: Progress) -> None:
-    observers.call("recurra_stage_end", run=run, stage=artifact.stage, artifact=artifact)
-    observers.tell_problems(progress.note)  # of observers that fail, and of plugins that could not be loaded
-
-
 def _results(run: Run) -> dict[str, Any]:
-    evaluation, report = run.record["stages"]["evaluate"], run.record["stages"]["report"]
-    store = run.home.store
-    measured = read_json(store.place("evaluate", evaluation["key"]) / "metrics.json")
-    headline = {**measured["headline"], "samples": measured["samples"]}
-    return {"metrics": headline, "report": str(store.place("report", report["key"]) / "report.html")}
+    evaluation, report = (run.home.store.place(*run.place(role)) for role in ("evaluate", "report"))
+    measured = read_json(evaluation / "metrics.json")
+    return {"metrics": {**measured["headline"], **_counts(measured["samples"])}, "report": str(report / "report.html")}
+
+
+def _counts(samples: int | dict[str, int]) -> dict[str, int]:
+    """How many samples the metrics are of: real ones of the test split, and a GAN's."""
+    return {"samples": samples} if isinstance(samples, int) else {name: samples[name] for name in ("test", "generated")}

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Protocol
 
 from recurra import stages
+from recurra.capabilities import able_backend
 from recurra.experiment import Experiment
+from recurra.gan_source import gan_of
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows import api
 from recurra_flows.recording import ended
+from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch, watched
 
 
@@ -27,8 +30,8 @@ class Spectator(Protocol):
         """The run has a folder and a record."""
         ...
 
-    def stage_done(self, outcome: Outcome) -> None:
-        """A stage has ended well."""
+    def stage_done(self, role: str, outcome: Outcome) -> None:
+        """The stage of that role has ended well."""
         ...
 
 
@@ -44,7 +47,7 @@ def execute(
 
     An InputError where another process is still running `run`.
     """
-    with run.held() if run else nullcontext():
+    with run.held() if run else nullcontext(), opened_once():
         return _executed(home, experiment, spectator, run, file, debug)
 
 
@@ -56,12 +59,19 @@ def _executed(
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from recurra_flows.recognition import recognition
+    if experiment.model.kind == "gan":
+        from recurra_flows.generation import generation as flow
+    else:
+        from recurra_flows.recognition import recognition as flow
 
     # While the server starts: what is wrong with the source is said at once, and what it needs is imported.
-    stages.preprocess_inputs(experiment, stages.open_source(experiment, home.path))
+    source = opened(experiment, home.path)
+    stages.preprocess_inputs(experiment, source)
+    gan = run.gan if run else gan_of(experiment, home, source)
+    if gan is not None:
+        able_backend(gan)
     wait()
-    run = _begun(home, experiment, run, file)
+    run = _begun(home, experiment, run, file, gan)
     results = home.path / "prefect" / "results"
     results.mkdir(parents=True, exist_ok=True)
     with (
@@ -72,13 +82,13 @@ def _executed(
         watched(Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)),
     ):
         spectator.began(run)
-        recognition.with_options(result_storage=results)(experiment, home.path, str(run.folder))
+        flow.with_options(result_storage=results)(experiment, home.path, str(run.folder))
     return Run.open(home, str(run.folder))
 
 
-def _begun(home: Home, experiment: Experiment, run: Run | None, file: Path | None) -> Run:
+def _begun(home: Home, experiment: Experiment, run: Run | None, file: Path | None, gan: Experiment | None) -> Run:
     if run is None:
-        return Run.create(home, experiment, file)
+        return Run.create(home, experiment, file, gan)
     run.record.update(status="running", pid=os.getpid(), ended=None, error=None)
     run.save()
     return run

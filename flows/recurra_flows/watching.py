@@ -12,8 +12,8 @@ from recurra.progress import Lines, Progress
 from recurra.store import Outcome
 
 
-def _unseen(outcome: Outcome) -> None:
-    del outcome
+def _unseen(role: str, outcome: Outcome) -> None:
+    del role, outcome
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Watch:
     """What a run is shown on."""
 
     progress: Progress = field(default_factory=Lines)
-    stage_done: Callable[[Outcome], None] = _unseen
-    """Told of each stage as it ends."""
+    stage_done: Callable[[str, Outcome], None] = _unseen
+    """Told of each stage, by its role, as it ends."""
     logs: Path | None = None
     """The folder where each worker's output is kept; None: it goes to standard error."""
 
-    def log(self, stage: str) -> Path | None:
-        """The file for a stage's worker."""
-        return self.logs / f"{stage}.log" if self.logs else None
+    def log(self, role: str) -> Path | None:
+        """The file for the worker of the stage of that role."""
+        return self.logs / f"{role}.log" if self.logs else None
 
 
 _current: ContextVar[Watch | None] = ContextVar("watch", default=None)

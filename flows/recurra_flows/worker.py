@@ -24,7 +24,10 @@ Request = Mapping[str, Any]
 BODIES = {
     "train": "recurra_flows.worker:train",
     "evaluate": "recurra_flows.worker:evaluate",
+    "generate": "recurra_flows.worker:generate",
+    "judge": "recurra_flows.worker:judge",
     "predict": "recurra_flows.predicting:predict",
+    "export": "recurra_flows.exporting:export",
     "devices": "recurra_flows.worker:devices",
 }
 """Body -> MODULE:FUNCTION, called with the request and a Progress; what it returns is sent as JSON."""
@@ -69,32 +72,52 @@ def _body(name: str) -> Callable[[Request, Progress], Any]:
     return getattr(import_module(module), function)
 
 
-def _artifact(request: Request, stage: str) -> Artifact:
-    found = Store(Path(request["store"])).peek(stage, request["keys"][stage])
-    if found is None:
-        raise RecurraError(f"the {stage} artifact was removed from the store during the run; run again")
-    return found
+def _given(request: Request) -> tuple[Experiment, Store, dict[str, Artifact]]:
+    """The experiment, the store, and the artifacts by the names that the request gives them."""
+    store, artifacts = Store(Path(request["store"])), {}
+    for name, (stage, key) in request["artifacts"].items():
+        found = store.peek(stage, key)
+        if found is None:
+            raise RecurraError(f"the {name} artifact was removed from the store during the run; run again")
+        artifacts[name] = found
+    return Experiment.model_validate(request["experiment"]), store, artifacts
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {"key": outcome.artifact.key, "hit": outcome.hit, "why": outcome.why, "seconds": outcome.seconds}
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    made = outcome.artifact
+    return {"stage": made.stage, "key": made.key, "hit": outcome.hit, "why": outcome.why, "seconds": outcome.seconds}
 
 
 def train(request: Request, progress: Progress) -> dict[str, Any]:
-    """The train stage."""
+    """The train stage. Artifacts: dataset; of a GAN also judge."""
     from recurra import stages
 
-    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
-    return _outcome(stages.train(experiment, store, _artifact(request, "preprocess"), progress))
+    experiment, store, artifacts = _given(request)
+    return _answer(stages.train(experiment, store, progress=progress, **artifacts))
 
 
 def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
-    """The evaluate stage."""
+    """The evaluate stage. Artifacts: dataset, training."""
     from recurra import stages
 
-    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
-    dataset, training = _artifact(request, "preprocess"), _artifact(request, "train")
-    return _outcome(stages.evaluate(experiment, store, dataset, training, progress))
+    experiment, store, artifacts = _given(request)
+    return _answer(stages.evaluate(experiment, store, progress=progress, **artifacts))
+
+
+def generate(request: Request, progress: Progress) -> dict[str, Any]:
+    """The generate stage. Artifacts: dataset, training."""
+    from recurra import stages
+
+    experiment, store, artifacts = _given(request)
+    return _answer(stages.generate(experiment, store, progress=progress, share=request["share"], **artifacts))
+
+
+def judge(request: Request, progress: Progress) -> dict[str, Any]:
+    """The judge stage. Artifacts: preprocess, recogniser, train, generate, student."""
+    from recurra import stages
+
+    experiment, store, artifacts = _given(request)
+    return _answer(stages.judge(experiment, store, artifacts, progress))
 
 
 def devices(request: Request, progress: Progress) -> dict[str, Any]:

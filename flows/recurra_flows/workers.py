@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import IO, Any
 
 from recurra.errors import InputError, RecurraError
@@ -111,6 +112,25 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def kept_log(verb: str, debug: bool) -> Iterator[Path | None]:
+    """A file for what a worker prints, kept where its death is told with the file's name; None for `debug`."""
+    if debug:
+        yield None
+        return
+    descriptor, name = mkstemp(prefix=f"recurra-{verb}-", suffix=".log")
+    os.close(descriptor)
+    kept = False
+    try:
+        yield Path(name)
+    except WorkerLostError as error:
+        kept = name in str(error)
+        raise
+    finally:
+        if not kept:
+            Path(name).unlink(missing_ok=True)
 
 
 def _error(event: Mapping[str, Any]) -> RecurraError:

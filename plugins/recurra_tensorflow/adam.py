@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recurra.contract import ClassifierSpec
+from recurra.contract import Spec
 from recurra.optimiser import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from recurra_tensorflow.framework import tf
 from recurra_tensorflow.weights import Variables
 
 
 class Adam:
-    """The optimiser of `variables`: its moments and its step count."""
+    """The optimiser of `variables`: its moments and its step count. Clipping is by the norm over these variables."""
 
-    def __init__(self, spec: ClassifierSpec, variables: Variables) -> None:
+    def __init__(self, spec: Spec, variables: Variables, betas: tuple[float, float] = (BETA_1, BETA_2)) -> None:
         self._train = spec.train
         self._variables = variables
-        self._m = Variables(spec, "adam.m")
-        self._v = Variables(spec, "adam.v")
+        self._betas = betas
+        self._m = variables.twin("adam.m")
+        self._v = variables.twin("adam.v")
         self.step = tf.Variable(tf.zeros([], tf.int64), name="adam.step")
         """Steps taken."""
 
@@ -37,8 +38,8 @@ class Adam:
                 beta1_power=0.0,
                 beta2_power=0.0,
                 lr=rate,
-                beta1=BETA_1,
-                beta2=BETA_2,
+                beta1=self._betas[0],
+                beta2=self._betas[1],
                 epsilon=epsilon,
                 grad=g,
             )
@@ -74,6 +75,7 @@ class Adam:
         In float64: in float32 1 - 0.999^t keeps only four digits at first.
         """
         t = tf.cast(self.step.assign_add(1), tf.float64)
-        root = tf.sqrt(1.0 - tf.pow(tf.constant(BETA_2, tf.float64), t))
-        rate = tf.cast(learning_rate, tf.float64) * root / (1.0 - tf.pow(tf.constant(BETA_1, tf.float64), t))
+        beta_1, beta_2 = (tf.constant(beta, tf.float64) for beta in self._betas)
+        root = tf.sqrt(1.0 - tf.pow(beta_2, t))
+        rate = tf.cast(learning_rate, tf.float64) * root / (1.0 - tf.pow(beta_1, t))
         return tf.cast(rate, tf.float32), tf.cast(EPSILON * root, tf.float32)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recurra.contract import Classifier, ClassifierSpec, Device
+from recurra.contract import Classifier, ClassifierSpec, Device, GanSpec, RecurrentGan
 from recurra.hookspecs import hookimpl
 
 
 @dataclass(frozen=True)
 class TensorFlowBackend:
-    """Classifiers whose whole training loop is one TensorFlow graph."""
+    """Classifiers and recurrent GANs whose whole training loop is one TensorFlow graph."""
 
     name: str = "tensorflow"
     contract: tuple[int, int] = (1, 1)
-    capabilities: frozenset[str] = frozenset({"cnn", "rnn", "fusion", "exact-resume", "bf16"})
+    capabilities: frozenset[str] = frozenset({"cnn", "rnn", "fusion", "gan", "exact-resume", "bf16"})
 
     def describe(self) -> dict[str, str]:
         """Versions, threads and device libraries, as `devices.describe` tells them."""
@@ -34,6 +34,13 @@ class TensorFlowBackend:
         from recurra_tensorflow.devices import device_string
 
         return TensorFlowClassifier(spec, device_string(device), seed)
+
+    def build_gan(self, spec: GanSpec, device: str) -> RecurrentGan:
+        """A GAN on `device` with weights of zero; an InputError where there is no such device."""
+        from recurra_tensorflow.devices import device_string
+        from recurra_tensorflow.gan import TensorFlowGan
+
+        return TensorFlowGan(spec, device_string(device))
 
 
 @hookimpl

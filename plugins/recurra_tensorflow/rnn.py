@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recurra.contract import ClassifierSpec
+from recurra.contract import ClassifierSpec, Spec
+from recurra.recurrent import directions
 from recurra.weights import step_width
 from recurra_tensorflow.cells import CELLS
 from recurra_tensorflow.framework import tf
@@ -23,26 +24,36 @@ def own_steps(x: tf.Tensor, spec: ClassifierSpec) -> tf.Tensor:
 
 
 class Recurrent:
-    """The last hidden state [B, F] over steps that are given in parts [steps, B, D_p] (or [1, B, D_p] if constant).
+    """The network over steps that are given in parts [steps, B, D_p] (or [1, B, D_p] if constant).
 
     The parts stand for one joined input; the first layer's kernel lies in as many blocks of rows.
     """
 
-    def __init__(self, spec: ClassifierSpec, variables: Variables) -> None:
+    def __init__(self, spec: Spec, variables: Variables, prefix: str = "rnn") -> None:
         self._rnn = spec.model.rnn
         self._variables = variables
         self._precision = Precision.of(spec.train.precision)
+        self._prefix = prefix
 
     def __call__(self, parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """parts: each [steps, B, D_p] or [1, B, D_p] -> [B, F]."""
-        directions = ("", "_reverse") if self._rnn.bidirectional else ("",)
-        for layer in range(1, self._rnn.layers):
-            hidden = [self._hidden(f"rnn.{self._rnn.cell}{layer}", d, parts) for d in directions]
-            parts = (tf.concat(hidden, axis=2),)
-        last = f"rnn.{self._rnn.cell}{self._rnn.layers}"
+        """The last hidden state: parts, each [steps, B, D_p] or [1, B, D_p] -> [B, F]."""
+        hidden = self._last_layer(parts)
         # The step that a direction comes to last: the first one for the reverse.
-        ends = [self._hidden(last, d, parts)[0 if d else -1] for d in directions]
-        return tf.concat(ends, axis=1)
+        return tf.concat([h[end] for h, end in zip(hidden, (-1, 0), strict=False)], axis=1)
+
+    def states(self, parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """The hidden state at every step: parts, each [steps, B, D_p] or [1, B, D_p] -> [steps, B, F]."""
+        return tf.concat(self._last_layer(parts), axis=2)
+
+    def _last_layer(self, parts: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+        """[steps, B, units] of each direction."""
+        for layer in range(1, self._rnn.layers):
+            parts = (tf.concat(self._layer(layer, parts), axis=2),)
+        return self._layer(self._rnn.layers, parts)
+
+    def _layer(self, number: int, parts: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+        name = f"{self._prefix}.{self._rnn.cell}{number}"
+        return [self._hidden(name, direction, parts) for direction in directions(self._rnn)]
 
     def _hidden(self, layer: str, direction: str, parts: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """The hidden state at each step [steps, B, units] of one direction of one layer."""

@@ -51,4 +51,7 @@ def _looped(
         return done + 1, carry, tuple(a.write(at, value) for a, value in zip(arrays, out, strict=True))
 
     _, carry, arrays = tf.while_loop(lambda done, *_: done < steps, body, (0, carry, arrays))
-    return carry, tuple(array.stack() for array in arrays)
+    made = tuple(array.stack() for array in arrays)
+    for out in made:
+        out.set_shape([inputs[0].shape[0], *out.shape[1:]])
+    return carry, made

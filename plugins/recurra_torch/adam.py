@@ -6,28 +6,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from recurra.contract import ClassifierSpec
 from recurra.errors import InputError
 from recurra.experiment import Train
 from recurra.optimiser import BETA_1, BETA_2, EPSILON
-from recurra.weights import check_weights, is_kernel
+from recurra.weights import is_kernel
 from recurra_torch.weights import CanonicalView
 
 _MOMENTS = {"adam.m.": "exp_avg", "adam.v.": "exp_avg_sq"}
 
 
 class Adam:
-    """The optimiser of a network's parameters, its state readable in canonical layout."""
+    """The optimiser of the weights that a view shows, its state readable in canonical layout."""
 
-    def __init__(self, view: CanonicalView, train: Train) -> None:
-        kernels, biases = view.parameters(is_kernel), view.parameters(lambda name: not is_kernel(name))
-        groups = [{"params": kernels, "weight_decay": train.weight_decay}, {"params": biases, "weight_decay": 0.0}]
-        self.view, self.clip_norm, self.parameters = view, train.clip_norm, [*kernels, *biases]
-        self.optimiser = torch.optim.AdamW(
-            groups, lr=train.learning_rate, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True
-        )
+    def __init__(self, view: CanonicalView, train: Train, betas: tuple[float, float] = (BETA_1, BETA_2)) -> None:
+        kernels, others = view.parameters(is_kernel), view.parameters(lambda name: not is_kernel(name))
+        groups = [{"params": kernels, "weight_decay": train.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.view, self.clip_norm, self.parameters = view, train.clip_norm, [*kernels, *others]
+        self.optimiser = torch.optim.AdamW(groups, lr=train.learning_rate, betas=betas, eps=EPSILON, fused=True)
         for parameter in self.parameters:  # PyTorch's own layout of it, made before the first step
             self.optimiser.state[parameter] = {
                 "step": torch.zeros((), device=parameter.device),
@@ -35,8 +32,9 @@ class Adam:
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
 
-    def step(self, learning_rate: float) -> None:
-        """One update from the parameters' gradients, which are then gone."""
+    def descend(self, loss: Tensor, learning_rate: float) -> None:
+        """One update down the slope of `loss`. No other parameter that the loss depends on gets a gradient."""
+        loss.backward(inputs=self.parameters)
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         for group in self.optimiser.param_groups:
@@ -53,13 +51,22 @@ class Adam:
             arrays |= {f"{prefix}{name}": array for name, array in found.items()}
         return arrays
 
-    def load_state(self, state: Mapping[str, np.ndarray], spec: ClassifierSpec) -> None:
-        """Takes over such a state; an InputError where something is missing or of another shape."""
-        if "adam.step" not in state:
-            raise InputError("training state: 'adam.step' is missing; was it saved by a training of recurra?")
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes over what such a state (`check_state`) says of the view's weights."""
         for prefix, moment in _MOMENTS.items():
-            arrays = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            check_weights(arrays, spec, f"training state ({prefix}*)")
+            arrays = {name: state[f"{prefix}{name}"] for name in self.view.shapes}
             self.view.write(arrays, lambda parameter, moment=moment: self.optimiser.state[parameter][moment])
         for parameter in self.parameters:
             self.optimiser.state[parameter]["step"].fill_(state["adam.step"].item())
+
+
+def check_state(state: Mapping[str, np.ndarray], view: CanonicalView) -> None:
+    """An InputError unless the state is that of an optimiser of these weights, no more and no less."""
+    expected = {f"{prefix}{name}": shape for prefix in _MOMENTS for name, shape in view.shapes.items()}
+    found = [name for name in state if name.startswith(tuple(_MOMENTS))]
+    for name in ["adam.step", *expected, *found]:
+        if name not in state:
+            raise InputError(f"training state: '{name}' is missing; was it saved by a training of this experiment?")
+        if name != "adam.step" and (name not in expected or state[name].shape != expected[name]):
+            wanted = f"expected {list(expected[name])}" if name in expected else "has no place in this network"
+            raise InputError(f"training state: '{name}' of shape {list(state[name].shape)}: {wanted}")

@@ -11,15 +11,11 @@ from torch.nn import functional
 
 from recurra.contract import Batches, ClassifierSpec, StepRecords, Weights
 from recurra.weights import check_weights, layout
-from recurra_torch.adam import Adam
+from recurra_torch.adam import Adam, check_state
+from recurra_torch.devices import on_device
 from recurra_torch.dropout import Dropout
 from recurra_torch.network import Network
-from recurra_torch.weights import CanonicalView
-
-
-def itself(parameter: Tensor) -> Tensor:
-    """The tensor that holds a parameter's own values."""
-    return parameter
+from recurra_torch.weights import CanonicalView, itself
 
 
 class TorchClassifier:
@@ -38,7 +34,7 @@ class TorchClassifier:
     def train_steps(self, batches: Batches) -> StepRecords:
         """One optimiser step for each batch, in order."""
         self.network.train()
-        xs, ys = self._on_device(batches.x), self._on_device(batches.y)
+        xs, ys = on_device(batches.x, self.device), on_device(batches.y, self.device)
         # Kept on the device: reading each step's loss would make a GPU wait for the host at every step.
         losses = torch.empty(len(xs), device=self.device)
         correct = torch.empty(len(xs), dtype=torch.int64, device=self.device)
@@ -52,8 +48,7 @@ class TorchClassifier:
             logits = self.network(x, kept)
         logits = logits.float()
         loss = functional.cross_entropy(logits, y)
-        loss.backward()
-        self.adam.step(learning_rate)
+        self.adam.descend(loss, learning_rate)
         return loss.detach(), (logits.argmax(1) == y).sum()
 
     def logits(self, x: np.ndarray) -> np.ndarray:
@@ -68,16 +63,11 @@ class TorchClassifier:
     def _infer(self, module: nn.Module, x: np.ndarray) -> np.ndarray:
         self.network.eval()
         with self._precision():
-            result = module(self._on_device(x))
+            result = module(on_device(x, self.device))
         return result.float().cpu().numpy()
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.train.precision == "bf16")
-
-    def _on_device(self, array: np.ndarray) -> Tensor:
-        # Shared with NumPy on the CPU; PyTorch has no read-only tensors, and warns of an array that is.
-        array = np.require(array, requirements=["C", "W"])
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
 
     def weights(self) -> Weights:
         """A copy of every weight in canonical layout."""
@@ -94,4 +84,5 @@ class TorchClassifier:
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over Adam's state from any backend; `backend.*` entries are none of this one's."""
-        self.adam.load_state(state, self.spec)
+        check_state(state, self.view)
+        self.adam.load_state(state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import torch
 
 from recurra.contract import Device
@@ -37,6 +38,13 @@ def _repeatable_gpu() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     # cuDNN's recurrent networks add up in cuBLAS, whose default workspace lets the order vary.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """The array as a tensor on the device: on the CPU, the very memory of a C-contiguous one."""
+    # PyTorch has no read-only tensors, and warns of an array that is.
+    array = np.require(array, requirements=["C", "W"])
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def describe() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recurra.contract import Classifier, ClassifierSpec, Device
+from recurra.contract import Classifier, ClassifierSpec, Device, GanSpec, RecurrentGan
 from recurra.hookspecs import hookimpl
 from recurra_torch.threads import wait_asleep
 
@@ -17,7 +17,7 @@ class TorchBackend:
 
     name = "torch"
     contract: tuple[int, int] = (1, 1)
-    capabilities = frozenset({"cnn", "rnn", "fusion", "exact-resume", "bf16"})
+    capabilities = frozenset({"cnn", "rnn", "fusion", "gan", "exact-resume", "bf16"})
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that the last bytes of a result depend on."""
@@ -40,6 +40,16 @@ class TorchBackend:
         chosen = resolve(device)
         keep_freed_memory()
         return TorchClassifier(spec, chosen, seed)
+
+    def build_gan(self, spec: GanSpec, device: str) -> RecurrentGan:
+        """A GAN on `device`; an InputError as of `build`."""
+        from recurra_torch.allocator import keep_freed_memory
+        from recurra_torch.devices import resolve
+        from recurra_torch.gan import TorchGan
+
+        chosen = resolve(device)
+        keep_freed_memory()
+        return TorchGan(spec, chosen)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The recurrent network over the rows of an image or the frames of a clip: PyTorch's own LSTM and GRU.
+"""The recurrent network over the rows of an image, the frames of a clip or other steps: PyTorch's own LSTM and GRU.
 
 The LSTM is fused on the CPU (oneDNN), both are on GPUs (cuDNN); on a CPU the LSTM took about half the time of a loop
 over the steps with a backward pass written by hand. PyTorch has two biases for each gate; the canonical weights have
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recurra.contract import ClassifierSpec, SampleShape
-from recurra.weights import GATES, step_width
+from recurra.experiment import Rnn as Settings
+from recurra.recurrent import GATES, directions, recurrent_width
+from recurra.weights import step_width
 from recurra_torch.weights import Piece, transposed, whole
 
 _CONSTANTS_AT_ONCE = {"cpu": 64, "cuda": 512}
@@ -34,19 +36,17 @@ def step_inputs(x: Tensor, sample: SampleShape, frame_pool: int) -> Tensor:
     return steps.flatten(2).transpose(0, 1).contiguous()
 
 
-class Rnn(nn.Module):
-    """LSTM or GRU layers, one direction or both; gives the last hidden state."""
+class RecurrentLayers(nn.Module):
+    """LSTM or GRU layers, one direction or both, over steps that are given."""
 
-    def __init__(self, spec: ClassifierSpec, inputs: int | None = None) -> None:
-        """`inputs` is the width of a step where it is not `step_width(spec)`."""
+    def __init__(self, rnn: Settings, inputs: int) -> None:
+        """`inputs` is the width of a step."""
         super().__init__()
-        rnn = spec.model.rnn
         kind = nn.LSTM if rnn.cell == "lstm" else nn.GRU
-        self.sample, self.frame_pool, self.cell = spec.sample, rnn.frame_pool, rnn.cell
-        self.directions = ("", "_reverse") if rnn.bidirectional else ("",)
+        self.cell, self.directions = rnn.cell, directions(rnn)
         self.gates = GATES[rnn.cell] * rnn.units
-        self.width = len(self.directions) * rnn.units
-        self.layers = kind(inputs or step_width(spec), rnn.units, rnn.layers, bidirectional=rnn.bidirectional)
+        self.width = recurrent_width(rnn)
+        self.layers = kind(inputs, rnn.units, rnn.layers, bidirectional=rnn.bidirectional)
         for layer, direction in self._places():
             self._keep_one_bias(self._parameter("bias_hh", layer, direction))
 
@@ -71,9 +71,9 @@ class Rnn(nn.Module):
     def _candidate(self, bias: Tensor) -> Tensor:
         return bias[-self.layers.hidden_size :]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, H, W, C] -> the last hidden state [B, directions * units]."""
-        return self.last_hidden(step_inputs(x, self.sample, self.frame_pool))
+    def hidden(self, steps: Tensor) -> Tensor:
+        """[steps, B, inputs] -> the last layer's hidden state at every step [steps, B, directions * units]."""
+        return self.layers(steps)[0]
 
     def last_hidden(self, steps: Tensor) -> Tensor:
         """[steps, B, inputs] -> the last layer's last hidden state [B, directions * units], forward first."""
@@ -110,15 +110,28 @@ class Rnn(nn.Module):
         hidden = state[0] if isinstance(state, tuple) else state
         return hidden[-len(self.directions) :].transpose(0, 1).flatten(1)
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self, prefix: str = "rnn") -> Iterator[Piece]:
         """What its parameters are in canonical weights."""
         for layer, direction in self._places():
-            name = f"rnn.{self.cell}{layer + 1}{direction}"
+            name = f"{prefix}.{self.cell}{layer + 1}{direction}"
             yield Piece(f"{name}.kernel", self._parameter("weight_ih", layer, direction), transposed)
             yield Piece(f"{name}.recurrent_kernel", self._parameter("weight_hh", layer, direction), transposed)
             yield Piece(f"{name}.bias", self._parameter("bias_ih", layer, direction), whole)
             if self.cell == "gru":
                 yield Piece(f"{name}.recurrent_bias", self._parameter("bias_hh", layer, direction), self._candidate)
+
+
+class Rnn(RecurrentLayers):
+    """A recurrent network over samples; gives the last hidden state."""
+
+    def __init__(self, spec: ClassifierSpec, inputs: int | None = None) -> None:
+        """`inputs` is the width of a step where it is not `step_width(spec)`."""
+        super().__init__(spec.model.rnn, inputs or step_width(spec))
+        self.sample, self.frame_pool = spec.sample, spec.model.rnn.frame_pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, H, W, C] -> the last hidden state [B, directions * units]."""
+        return self.last_hidden(step_inputs(x, self.sample, self.frame_pool))
 
 
 def in_one_piece(weights: list[Tensor]) -> list[Tensor]:

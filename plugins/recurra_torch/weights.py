@@ -19,6 +19,11 @@ Lookup = Callable[[Tensor], Tensor]
 """A parameter -> a tensor of its shape: itself, or one of its moments."""
 
 
+def itself(parameter: Tensor) -> Tensor:
+    """The tensor that holds a parameter's own values."""
+    return parameter
+
+
 @dataclass(frozen=True)
 class Piece:
     """A canonical weight, or some of its first axis, as a view of a parameter."""
@@ -44,6 +49,16 @@ def convolution_kernel(tensor: Tensor) -> Tensor:
     return tensor.permute(2, 3, 1, 0)
 
 
+def transposed_convolution_kernel(tensor: Tensor) -> Tensor:
+    """[in, out, k, k] -> [k, k, in, out]."""
+    return tensor.permute(2, 3, 0, 1)
+
+
+def time_kernel(tensor: Tensor) -> Tensor:
+    """[out, in, k] -> [k, in, out]."""
+    return tensor.permute(2, 1, 0)
+
+
 def linear_pieces(name: str, layer: nn.Linear) -> Iterator[Piece]:
     """A dense layer's kernel and bias."""
     yield Piece(f"{name}.kernel", layer.weight, transposed)
@@ -53,11 +68,16 @@ def linear_pieces(name: str, layer: nn.Linear) -> Iterator[Piece]:
 class CanonicalView:
     """The canonical weights of a network, read from and written into its parameters."""
 
-    def __init__(self, pieces: Iterable[Piece], names: Iterable[str]) -> None:
-        found: dict[str, list[Piece]] = {name: [] for name in names}
+    def __init__(self, pieces: Iterable[Piece], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        found: dict[str, list[Piece]] = {name: [] for name in shapes}
         for piece in pieces:
             found[piece.name].append(piece)
-        self.pieces = found
+        self.pieces, self.shapes = found, dict(shapes)
+
+    def only(self, chosen: Callable[[str], bool]) -> CanonicalView:
+        """The view of the weights whose canonical names are chosen."""
+        pieces = (piece for name, pieces in self.pieces.items() if chosen(name) for piece in pieces)
+        return CanonicalView(pieces, {name: shape for name, shape in self.shapes.items() if chosen(name)})
 
     def parameters(self, chosen: Callable[[str], bool]) -> list[Tensor]:
         """The parameters, each once, of the canonical names that are chosen."""

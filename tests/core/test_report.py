@@ -270,9 +270,18 @@ def test_the_dashboard_summary_is_small_and_shows_pictures(tmp_path: Path) -> No
 
 
 def test_the_dashboard_table_has_headline_and_classes(example: Example) -> None:
-    table = {row["metric"]: row["value"] for row in metrics_table(example.metrics)}
+    table = {row["metric"]: row["value"] for row in metrics_table(example.metrics.to_json())}
     assert table["accuracy"] == round(example.metrics.headline["accuracy"], 6)
     assert {"f1: cat", "precision: dog", "recall: eel"} <= set(table)
+
+
+def test_generated_samples_that_were_trained_on_are_told(example: Example) -> None:
+    added = dict.fromkeys(("generate", "augment"), example.artifacts["preprocess"]) | {
+        "gan": example.artifacts["train"]
+    }
+    text = Elements(render(example.experiment, {**example.artifacts, **added})).text
+    assert "18 of those to train on, by the GAN" in text
+    assert "Generated samples" in text
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 10))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from recurra.errors import InputError
-from recurra.experiment import Data, Experiment
+from recurra.experiment import Augment, Data, Experiment, Model
 from recurra.home import Home
-from recurra.run import STAGES, Run
+from recurra.run import Run
+from recurra.run_record import RECOGNISER, stages_of
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def run(tmp_path: Path) -> Run:
 
 def finish(run: Run) -> None:
     """Gives the run an artifact for every stage."""
-    for stage in STAGES:
-        run.stage_done(run.home.store.obtain(stage, {"of": stage}, fill))
+    for stage in RECOGNISER:
+        run.stage_done(run.home.store.obtain(stage, {"of": stage}, fill), stage)
     run.finish("done")
 
 
@@ -90,3 +91,39 @@ def test_one_process_holds_a_run_and_the_kernel_frees_it(run: Run) -> None:
     assert not run.running
     with run.held(), run.held():
         assert run.running
+
+
+def test_a_stage_is_known_by_its_role_and_its_artifact_lies_in_the_stores_stage(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    run = Run.create(home, Experiment(name="g", data=Data(source="digits"), model=Model(kind="gan")))
+    student = home.store.obtain("train", {"of": "student"}, fill)
+    run.stage_done(home.store.obtain("train", {"of": "gan"}, fill), "train")
+    run.stage_done(student, "student")
+    run.stage_done(home.store.obtain("train", {"of": "recogniser"}, fill), "recogniser")
+    read = Run.open(home, "latest")
+    assert list(read.done()) == ["recogniser", "train", "student"]
+    assert read.place("student") == ("train", student.artifact.key)
+    assert read.artifact("student").path == student.artifact.path
+    assert read.artifact("train").key != student.artifact.key
+
+
+def test_what_a_run_consists_of_follows_from_its_experiment(tmp_path: Path) -> None:
+    gan = Experiment(name="g", data=Data(source="digits"), model=Model(kind="gan"))
+    with_samples = Experiment(name="a", data=Data(source="digits", augment=Augment(gan="g.yaml")))
+    assert stages_of(gan)[:3] == ("preprocess", "recogniser", "train")
+    run = Run.create(Home(tmp_path / "home"), with_samples, gan=gan)
+    assert run.roles == stages_of(with_samples)
+    assert {"gan", "generate", "augment"} <= set(run.roles)
+    assert Run.open(run.home, "latest").gan == gan
+
+
+def test_a_record_of_before_there_were_roles_still_reads(run: Run) -> None:
+    finish(run)
+    for name in ("roles", "gan"):
+        del run.record[name]
+    for stage in run.record["stages"].values():
+        del stage["stage"]
+    run.save()
+    old = Run.open(run.home, "latest")
+    assert old.whole()
+    assert (tuple(old.artifacts()), old.gan) == (RECOGNISER, None)

@@ -17,7 +17,7 @@ PLAIN = '''
 import errno, os, signal, sys, time
 from pathlib import Path
 import numpy as np
-from recurra.contract import Device, StepRecords
+from recurra.contract import Device, GanRecords, StepRecords
 from recurra.hookspecs import hookimpl
 
 
@@ -48,6 +48,9 @@ class Plain:
         bias = self._weights["output.bias"]
         return (x.reshape(len(x), -1)[:, : self.spec.classes] + bias).astype(np.float32)
 
+    def features(self, x):
+        return np.ascontiguousarray(x.reshape(len(x), -1)[:, :32], np.float32)
+
     def weights(self):
         return {name: array.copy() for name, array in self._weights.items()}
 
@@ -62,8 +65,28 @@ class Plain:
         self.steps = int(state["adam.step"])
 
 
+class PlainGan(Plain):
+    """Its samples are as bright as their label says, with some noise."""
+
+    def train_steps(self, batches):
+        steps = len(batches.x)
+        time.sleep(float(os.environ.get("PLAIN_SLOW", 0)))
+        self.steps += steps
+        self._weights["generator.embedding"] += batches.x.mean(dtype=np.float32)
+        return GanRecords(*(np.full(steps, value, np.float32) for value in (1.4, 0.7, 0.0, 0.6, 0.6)))
+
+    def generate(self, latents, labels):
+        shape = (len(labels), *self.spec.sample.array)
+        shades = np.linspace(0, 1, np.prod(shape[1:])) * (1 + labels[:, None]) / self.spec.classes
+        x = shades + 0.1 * latents.content[:, :1] * latents.noise[:, 0, :1]
+        return x.clip(0, 1).reshape(shape).astype(np.float32)
+
+    def judge(self, x, labels):
+        return np.zeros((len(x), x.shape[1]), np.float32), None
+
+
 class PlainBackend:
-    name, contract, capabilities = "plain", (1, 1), frozenset({"cnn", "rnn", "fusion"})
+    name, contract, capabilities = "plain", (1, 1), frozenset({"cnn", "rnn", "fusion", "gan"})
 
     def describe(self):
         return {"plain": "1"}
@@ -79,11 +102,39 @@ class PlainBackend:
     def build(self, spec, device, seed):
         return Plain(spec)
 
+    def build_gan(self, spec, device):
+        return PlainGan(spec)
+
 
 @hookimpl
 def recurra_backend():
     return PlainBackend()
 '''
+
+
+GAN = """
+backend: plain
+data: {source: digits}
+model:
+  kind: gan
+  rnn: {units: 4}
+  gan: {content: 4, noise: 2, embedding: 3, channels: [6, 4], frame_channels: [4, 6]}
+train:
+  epochs: 2
+  batch_size: 512
+  gan: {measured: 100}
+evaluate:
+  gan:
+    per_class: 12
+    recogniser: {train: {epochs: 1, batch_size: 128}}
+"""
+"""A small GAN of digits; few steps of large batches."""
+
+
+@pytest.fixture(scope="session")
+def gan_file() -> str:
+    """The text of g.yaml."""
+    return GAN
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +189,10 @@ def prefect_api() -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a home folder of its own and the backend `plain`; an experiment in e.yaml."""
+    """An empty folder to work in, with a home folder of its own and the backend `plain`.
+
+    Experiments: a recogniser in e.yaml, a GAN in g.yaml, a recogniser that takes the GAN's samples in a.yaml.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECURRA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
@@ -146,6 +200,11 @@ def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.syspath_prepend(str(plain_path))
     (tmp_path / "e.yaml").write_text(
         "backend: plain\ndata: {source: digits}\ntrain: {epochs: 2}\nevaluate: {bootstrap: 10}\n"
+    )
+    (tmp_path / "g.yaml").write_text(GAN)
+    (tmp_path / "a.yaml").write_text(
+        "backend: plain\ndata: {source: digits, augment: {gan: g.yaml, generated: 0.5}}\ntrain: {epochs: 1}\n"
+        "evaluate: {bootstrap: 10}\n"
     )
     return tmp_path
 

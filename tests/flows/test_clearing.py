@@ -41,7 +41,7 @@ def _names(gone: list[dict[str, object]]) -> set[str]:
 def test_an_artifact_that_a_run_names_stays_and_another_goes(home: Home) -> None:
     kept, lost = _made(home, "train", 1), _made(home, "train", 2)
     run = Run.create(home, Experiment(name="e", data=Data(source="digits")))
-    run.stage_done(kept)
+    run.stage_done(kept, "student")
     assert _names(clear(home, 0, dry_run=True)) == {lost.artifact.key}
     assert lost.artifact.path.is_dir()
     assert _names(clear(home, 0)) == {lost.artifact.key}
@@ -89,7 +89,7 @@ def test_a_damaged_artifact_that_was_set_aside_goes_with_its_reason(home: Home) 
 def test_nothing_goes_while_a_runs_record_cannot_be_read(home: Home) -> None:
     made = _made(home, "train", 1)
     run = Run.create(home, Experiment(name="e", data=Data(source="digits")))
-    run.stage_done(made)
+    run.stage_done(made, "train")
     (run.folder / "run.json").write_text("{")
     with pytest.raises(RecurraError, match=rf"{run.id}/run\.json"):
         clear(home, 0)

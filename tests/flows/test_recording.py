@@ -13,7 +13,8 @@ import pytest
 from recurra.errors import InputError, RecurraError
 from recurra.experiment import Data, Experiment
 from recurra.home import Home
-from recurra.run import STAGES, Run
+from recurra.run import Run
+from recurra.run_record import RECOGNISER
 from recurra_flows.cli import main
 from recurra_flows.recording import ended, recorded
 from recurra_flows.workers import WorkerLostError
@@ -27,8 +28,8 @@ def run(place: Path) -> Run:
 
 
 def _finish(run: Run) -> None:
-    for stage in STAGES:
-        run.stage_done(run.home.store.obtain(stage, {"of": stage}, lambda folder: _fill(folder)))
+    for stage in RECOGNISER:
+        run.stage_done(run.home.store.obtain(stage, {"of": stage}, lambda folder: _fill(folder)), stage)
     run.finish("done", report="r")
 
 

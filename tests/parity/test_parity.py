@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recurra.registry import entries
+from recurra.registry import entries, load_backend
 
 BACKENDS = [entry.name for entry in entries() if not entry.problem]
+WITH_GAN = [name for name in BACKENDS if "gan" in load_backend(name).capabilities]
 IMAGE = {"kind": "image", "frames": 1, "height": 28, "width": 28, "channels": 1}
 CLIP = {"kind": "clip", "frames": 10, "height": 16, "width": 16, "channels": 1}
 CASES = {
@@ -26,12 +27,29 @@ CASES = {
     "rnn-gru-clips": ({"kind": "rnn", "rnn": {"cell": "gru"}}, CLIP),
     "fusion-clips": ({"kind": "fusion"}, CLIP),
 }
+SMALL_IMAGE = IMAGE | {"height": 16, "width": 16}
+SMALL_CLIP = CLIP | {"frames": 4, "height": 12, "width": 12}
+WIDTHS = {"channels": [16, 8], "frame_channels": [8, 16], "clip_channels": [8, 8], "clip_width": 16, "clip_steps": [16]}
+GANS: dict[str, dict[str, Any]] = {
+    "image": {
+        "sample": SMALL_IMAGE,
+        "bounds": [[0.0, 1.0]],
+        "model": {"kind": "gan", "rnn": {"units": 16}, "gan": WIDTHS},
+        "train": {"gan": {"translation": 0.1, "cutout": 0.2, "brightness": 0.2}},
+    },
+    "clip": {
+        "sample": SMALL_CLIP,
+        "bounds": None,
+        "model": {"kind": "gan", "rnn": {"cell": "gru", "units": 16}, "gan": {**WIDTHS, "spectral_norm": True}},
+        "train": {"gan": {"loss": "relativistic", "r2": 1.0, "penalty_every": 2}},
+    },
+}
 
 
-def run(backend: str, folder: Path, **request: Any) -> dict[str, np.ndarray]:
+def run(backend: str, folder: Path, script: str = "steps.py", **request: Any) -> dict[str, np.ndarray]:
     asked, answer = folder / f"{backend}-request.npz", folder / f"{backend}-answer.npz"
     np.savez(asked, **request)
-    steps = Path(__file__).parent / "steps.py"
+    steps = Path(__file__).parent / script
     subprocess.run([sys.executable, steps, backend, asked, answer], check=True, capture_output=True)
     with np.load(answer) as file:
         return dict(file)
@@ -90,3 +108,21 @@ def test_the_first_steps_on_fashion_mnist_have_equal_losses(kind: str, fashion_m
     asked = json.dumps({"model": {"kind": kind}, "sample": IMAGE, "classes": 10, "seed": 0})
     losses = {backend: run(backend, tmp_path, asked=asked, x=x, y=y, test=x[0])["loss"] for backend in BACKENDS}
     assert differences(losses).max() <= 1e-4
+
+
+@pytest.mark.skipif(len(WITH_GAN) < 2, reason="needs two installed backends with gan")
+@pytest.mark.parametrize("case", GANS)
+def test_gans_start_equal_learn_equally_and_generate_equal_samples(case: str, tmp_path: Path) -> None:
+    asked = json.dumps({**GANS[case], "classes": 10, "seed": 0})
+    x, y = digits(GANS[case]["sample"], 10 * 32)
+    x, y = x.reshape(10, 32, *x.shape[1:]), y.reshape(10, 32)
+    trained = {name: run(name, tmp_path, "gan_steps.py", asked=asked, x=x, y=y) for name in WITH_GAN}
+    for record in ("discriminator_loss", "generator_loss", "penalty"):
+        apart = differences({name: results[record] for name, results in trained.items()})
+        assert apart[:5].max() <= 1e-4, record
+        assert apart[:2].max() <= 5e-6, record
+    for one, other in combinations(WITH_GAN, 2):
+        weights = {name: array for name, array in trained[one].items() if name.startswith("weights/")}
+        carried = run(other, tmp_path, "gan_steps.py", asked=asked, **weights)
+        samples = trained[one]["samples"]
+        assert np.abs(carried["samples"] - samples).max() <= 1e-4 * np.ptp(samples)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from recurra.conformance import BackendSuite
+from recurra.conformance import BackendSuite, GanSuite
 
 pytestmark = pytest.mark.tensorflow
 
 
 class TestTensorflow(BackendSuite):
+    name = "tensorflow"
+
+
+class TestGan(GanSuite):
     name = "tensorflow"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from recurra.conformance import TrainingSuite
+from recurra.conformance import GanTrainingSuite, TrainingSuite
 
 pytestmark = pytest.mark.tensorflow
 
 
 class TestTraining(TrainingSuite):
+    name = "tensorflow"
+
+
+class TestGanTraining(GanTrainingSuite):
     name = "tensorflow"

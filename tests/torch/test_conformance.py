@@ -1,13 +1,17 @@
-"""The PyTorch backend against the conformance suite."""
+"""The PyTorch backend against the conformance suites."""
 
 from __future__ import annotations
 
 import pytest
 
-from recurra.conformance import BackendSuite
+from recurra.conformance import BackendSuite, GanSuite
 
 pytestmark = pytest.mark.torch
 
 
 class TestTorch(BackendSuite):
+    name = "torch"
+
+
+class TestGan(GanSuite):
     name = "torch"

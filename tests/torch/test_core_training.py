@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from recurra.conformance import TrainingSuite
+from recurra.conformance import GanTrainingSuite, TrainingSuite
 
 pytestmark = pytest.mark.torch
 
 
 class TestTraining(TrainingSuite):
+    name = "torch"
+
+
+class TestGanTraining(GanTrainingSuite):
     name = "torch"

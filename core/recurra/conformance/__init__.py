@@ -1,15 +1,23 @@
 """What a backend is held to: a reference in float64, and pytest suites that compare a backend with it.
 
-from recurra.conformance import BackendSuite, TrainingSuite
+from recurra.conformance import BackendSuite, GanSuite, GanTrainingSuite, TrainingSuite
 
 class TestMine(BackendSuite):
     name = "my-backend"
 
 class TestMyTraining(TrainingSuite):
     name = "my-backend"
+
+class TestMyGans(GanSuite):  # skipped where the backend does not claim `gan`
+    name = "my-backend"
+
+class TestMyGanTraining(GanTrainingSuite):
+    name = "my-backend"
 """
 
+from recurra.conformance.gan import GanSuite
+from recurra.conformance.gan_training import GanTrainingSuite
 from recurra.conformance.suite import BackendSuite
 from recurra.conformance.training import TrainingSuite
 
-__all__ = ["BackendSuite", "TrainingSuite"]
+__all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "TrainingSuite"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from recurra.contract import ClassifierSpec
+from recurra.experiment import Rnn
 from recurra.optimiser import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from recurra.weights import is_kernel
 
@@ -79,20 +80,24 @@ def gru(x: np.ndarray, weights: Arrays, name: str) -> np.ndarray:
     return np.stack(states, axis=1)
 
 
-def rnn(x: np.ndarray, weights: Arrays, spec: ClassifierSpec) -> np.ndarray:
-    """The last hidden state (of both directions): x [N, T, in] -> [N, u] or [N, 2u]."""
-    settings, last = spec.model.rnn, x[:, -1]
+def recurrent(x: np.ndarray, weights: Arrays, settings: Rnn, prefix: str = "rnn") -> np.ndarray:
+    """The last layer's hidden state at every step: x [N, T, in] -> [N, T, u], or [forward_t ; reverse_t] [N, T, 2u]."""
     layer = {"lstm": lstm, "gru": gru}[settings.cell]
     for number in range(1, settings.layers + 1):
-        name = f"rnn.{settings.cell}{number}"
-        forward = layer(x, weights, name)
-        last = forward[:, -1]
+        name = f"{prefix}.{settings.cell}{number}"
+        states = layer(x, weights, name)
         if settings.bidirectional:
-            backward = layer(x[:, ::-1], weights, f"{name}_reverse")[:, ::-1]
-            last = np.concatenate([last, backward[:, 0]], axis=1)
-            forward = np.concatenate([forward, backward], axis=2)
-        x = forward
-    return last
+            reverse = layer(x[:, ::-1], weights, f"{name}_reverse")[:, ::-1]
+            states = np.concatenate([states, reverse], axis=2)
+        x = states
+    return x
+
+
+def rnn(x: np.ndarray, weights: Arrays, spec: ClassifierSpec) -> np.ndarray:
+    """The last hidden state (of both directions): x [N, T, in] -> [N, u] or [N, 2u]."""
+    states, units = recurrent(x, weights, spec.model.rnn), spec.model.rnn.units
+    # The reverse direction ends at the first step.
+    return np.concatenate([states[:, -1, :units], states[:, 0, units:]], axis=1)
 
 
 def own_input(x: np.ndarray, spec: ClassifierSpec) -> np.ndarray:
@@ -150,17 +155,18 @@ def adam_step(
     rate: float,
     decay: float = 0.0,
     clip: float | None = None,
+    betas: tuple[float, float] = (BETA_1, BETA_2),
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Step t = 1, 2, ... of `recurra.optimiser`'s Adam: the new weights, and the new `m.NAME` and `v.NAME`."""
     norm = np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients.values()))
     scale = min(1.0, clip / (norm + CLIP_EPSILON)) if clip else 1.0
-    new, moments = {}, {}
+    (beta_1, beta_2), new, moments = betas, {}, {}
     for name, weight in weights.items():
         g = gradients[name].astype(np.float64) * scale
-        m = BETA_1 * state[f"m.{name}"] + (1 - BETA_1) * g
-        v = BETA_2 * state[f"v.{name}"] + (1 - BETA_2) * g**2
+        m = beta_1 * state[f"m.{name}"] + (1 - beta_1) * g
+        v = beta_2 * state[f"v.{name}"] + (1 - beta_2) * g**2
         w = weight.astype(np.float64)
         w = w - rate * decay * w if is_kernel(name) else w
-        new[name] = w - rate * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - BETA_2**t)) + EPSILON)
+        new[name] = w - rate * (m / (1 - beta_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + EPSILON)
         moments |= {f"m.{name}": m, f"v.{name}": v}
     return new, moments

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recurra.conformance import reference
-from recurra.contract import Batches, Classifier, ClassifierSpec, SampleShape
+from recurra.contract import Batches, Classifier, ClassifierSpec, RecurrentGan, SampleShape
 from recurra.errors import InputError
 from recurra.experiment import Cnn, Model, Rnn, Train
 from recurra.registry import backend_entry, load_backend
@@ -51,10 +51,10 @@ def random_batches(spec: ClassifierSpec, steps: int, batch: int = 6, first_step:
     return Batches(x, y, np.full(steps, 0.01, np.float32), first_step)
 
 
-def snapshot(classifier: Classifier) -> dict[str, np.ndarray]:
+def snapshot(network: Classifier | RecurrentGan) -> dict[str, np.ndarray]:
     """Weights and training state, to compare."""
-    state = {f"state.{name}": array for name, array in classifier.training_state().items()}
-    return {**classifier.weights(), **state}
+    state = {f"state.{name}": array for name, array in network.training_state().items()}
+    return {**network.weights(), **state}
 
 
 def assert_same_bytes(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
@@ -64,21 +64,26 @@ def assert_same_bytes(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) 
     assert differing == []
 
 
-class BackendSuite:
-    """Subclass it in a test module and set `name`."""
+class Suite:
+    """Tests of one backend, by its name."""
 
     name: str
+
+    @classmethod
+    def needs(cls, capability: str) -> None:
+        """Skips the test where the backend does not claim the capability."""
+        if capability not in load_backend(cls.name).capabilities:
+            pytest.skip(f"backend '{cls.name}' does not claim {capability}")
+
+
+class BackendSuite(Suite):
+    """Subclass it in a test module and set `name`."""
 
     @pytest.fixture(params=NETWORKS)
     def network(self, request: pytest.FixtureRequest) -> str:
         """Each network that the backend says it can build."""
         self.needs(NETWORKS[request.param][0].kind)
         return request.param
-
-    def needs(self, capability: str) -> None:
-        """Skips the test where the backend does not claim the capability."""
-        if capability not in load_backend(self.name).capabilities:
-            pytest.skip(f"backend '{self.name}' does not claim {capability}")
 
     def any_network(self, preferred: str = "fusion-lstm-image") -> str:
         """The preferred network where the backend claims its kind, else the first that it claims."""

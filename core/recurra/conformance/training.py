@@ -58,8 +58,28 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in WEIGHTS}
 
 
-def _interrupt(*_: Any) -> None:
+def interrupt(*_: Any) -> None:
+    """What Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+def killed(experiment: Experiment, dataset: Path, folder: Path, judge: Path | None = None) -> None:
+    """Trains in processes of their own, into `folder`/partial, and kills each where it said so many lines (SIGKILL)."""
+    code = (
+        "import json, sys; from pathlib import Path; from recurra.config import validate;"
+        "from recurra.training import train; from recurra.progress import Lines;"
+        "e = validate(json.loads(sys.argv[1]), 'test'); p = Path(sys.argv[3]); (p / 'out').mkdir(exist_ok=True);"
+        "judge = Path(sys.argv[4]) if len(sys.argv) > 4 else None;"
+        "train(e, Path(sys.argv[2]), p / 'partial', p / 'out', Lines(sys.stdout, 0), judge)"
+    )
+    asked = [experiment.model_dump_json(), str(dataset), str(folder), *([str(judge)] if judge else [])]
+    for lines in (3, 9, 5):
+        child = subprocess.Popen([sys.executable, "-c", code, *asked], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        for _ in range(lines):
+            child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 class TrainingSuite:
@@ -133,7 +153,7 @@ class TrainingSuite:
         experiment = self.experiment(epochs=2)
         undisturbed = bytes_of(trained(experiment, "one"))
         with monkeypatch.context() as patched:
-            patched.setattr("recurra.training.recogniser.Validation.measure", _interrupt)
+            patched.setattr("recurra.training.recogniser.Validation.measure", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 trained(experiment, "other")
         assert bytes_of(trained(experiment, "other")) == undisturbed
@@ -144,21 +164,8 @@ class TrainingSuite:
         """SIGKILL in a process of its own, three times, then finished."""
         experiment = self.experiment(epochs=6)
         undisturbed = bytes_of(trained(experiment, "one"))
-        code = (
-            "import json, sys; from pathlib import Path; from recurra.config import validate;"
-            "from recurra.training import train; from recurra.progress import Lines;"
-            "e = validate(json.loads(sys.argv[1]), 'test'); p = Path(sys.argv[3]); (p / 'out').mkdir(exist_ok=True);"
-            "train(e, Path(sys.argv[2]), p / 'partial', p / 'out', Lines(sys.stdout, 0))"
-        )
         (tmp_path / "killed").mkdir()
-        asked = [experiment.model_dump_json(), str(digits), str(tmp_path / "killed")]
-        for lines in (3, 9, 5):
-            child = subprocess.Popen([sys.executable, "-c", code, *asked], stdout=subprocess.PIPE)
-            assert child.stdout is not None
-            for _ in range(lines):
-                child.stdout.readline()
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait()
+        killed(experiment, digits, tmp_path / "killed")
         assert (tmp_path / "killed" / "partial" / CHECKPOINT).exists()
         assert bytes_of(trained(experiment, "killed/partial")) == undisturbed
 

@@ -27,18 +27,21 @@ class Grid:
     """Room on the right for the last column's slanted name."""
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Grid:
-        """The grid that these names, as shown, need."""
+    def of(cls, names: Sequence[str], rows: str) -> Grid:
+        """The grid that these names, as shown, and the word for the rows need."""
         side = 46 if len(names) <= 12 else 32 if len(names) <= 25 else 18
         margin = 18 + 6.6 * max(map(len, names))
-        left = max(56, margin + 18)  # at least room for "true ↓"
+        left = max(8 * (len(rows) + 3), margin + 18)  # at least room for "true ↓"
         return cls(side, left, 0.72 * margin + 32, 0.62 * margin)
 
 
-def confusion_matrix(confusion: np.ndarray, names: Sequence[str]) -> Markup:
-    """Counts [K, K] of class [row] taken for class [column], shaded by their share of the row; K up to LARGEST."""
+def confusion_matrix(confusion: np.ndarray, names: Sequence[str], rows: str = "true") -> Markup:
+    """Counts [K, K] of class [row] taken for class [column], shaded by their share of the row; K up to LARGEST.
+
+    `rows` says what the classes of the rows are: the true ones, or the intended ones.
+    """
     shown = [svg.shortened(name, 20) for name in names]
-    grid = Grid.of(shown)
+    grid = Grid.of(shown, rows)
     extent = float(grid.side * len(names))
     right = float(np.trace(confusion) / max(1, confusion.sum()))
     label = f"Confusion matrix of {len(names)} classes; {percent(right)} of the samples lie on the diagonal."
@@ -46,12 +49,12 @@ def confusion_matrix(confusion: np.ndarray, names: Sequence[str]) -> Markup:
     move = f"translate({svg.number(grid.left)} {svg.number(grid.top)})"
     cells = svg.group(_cells(confusion, names, grid.side), transform=move, class_=f"side-{grid.side}")
     width, height = grid.left + extent + grid.beyond, grid.top + extent + 6
-    return svg.figure(width, height, label, [*_names(shown, grid), frame, cells], "matrix")
+    return svg.figure(width, height, label, [*_names(shown, grid, rows), frame, cells], "matrix")
 
 
-def _names(names: Sequence[str], grid: Grid) -> Iterator[Markup]:
+def _names(names: Sequence[str], grid: Grid, rows: str) -> Iterator[Markup]:
     yield svg.text(grid.left, 14, "taken for →", class_="axis")
-    yield svg.text(grid.left - 8, grid.top - 8, "true ↓", class_="axis end")
+    yield svg.text(grid.left - 8, grid.top - 8, f"{rows} ↓", class_="axis end")
     for place, name in enumerate(names):
         middle = (place + 0.5) * grid.side
         yield svg.text(grid.left - 8, grid.top + middle + 4, name, class_="tick end")

@@ -1,4 +1,4 @@
-"""Learning curves: a value of training and validation over the epochs, the best epoch marked."""
+"""Learning curves: some values over the epochs, the best epoch marked."""
 
 from __future__ import annotations
 
@@ -19,35 +19,55 @@ LEFT, RIGHT, TOP, BOTTOM = 52.0, 426.0, 14.0, 222.0
 
 
 @dataclass(frozen=True)
+class Line:
+    """One value over the epochs."""
+
+    name: str
+    """What it is, in words."""
+    style: str
+    """Its class in the style sheet."""
+    values: np.ndarray
+    """[E] float64, NaN where it was not measured."""
+
+    @property
+    def ends(self) -> str:
+        """Its first and its last value, in words."""
+        found = self.values[np.isfinite(self.values)]
+        return f"{self.name} from {found[0]:.4g} to {found[-1]:.4g}"
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has a value in any epoch."""
+        return bool(np.isfinite(self.values).any())
+
+
+@dataclass(frozen=True)
 class Curves:
     """What to draw."""
 
     title: str
     epochs: np.ndarray
     """[E] int, rising."""
-    train: np.ndarray
-    """[E] float64."""
-    validation: np.ndarray
-    """[E] float64, NaN where it was not measured."""
+    lines: tuple[Line, ...]
     best: int
-    share: bool
+    share: bool = False
     """Whether the values are shares, which end at 1 and are shown as percentages."""
+    level: float | None = None
+    """Where a dashed line goes across, to compare the values with."""
 
     @property
     def label(self) -> str:
         """The figure in words."""
-        words = f"{self.title} over {len(self.epochs)} epochs: training {_ends(self.train)}"
-        if np.isfinite(self.validation).any():
-            words += f", validation {_ends(self.validation)}"
-        return f"{words}; best epoch {self.best}."
+        ends = ", ".join(line.ends for line in self.lines if line.measured)
+        return f"{self.title} over {len(self.epochs)} epochs: {ends}; best epoch {self.best}."
 
-    def thinned(self) -> Curves:
-        """The same with at most about POINTS epochs, the first, the last and the best among them."""
-        if len(self.epochs) <= POINTS:
-            return self
-        best = np.searchsorted(self.epochs, self.best).clip(0, len(self.epochs) - 1)
-        at = np.unique([*np.linspace(0, len(self.epochs) - 1, POINTS).astype(int), best])
-        return Curves(self.title, self.epochs[at], self.train[at], self.validation[at], self.best, self.share)
+    def points(self, line: Line) -> tuple[np.ndarray, np.ndarray]:
+        """(epochs, values) of a line where it was measured: at most about POINTS, first, last and best among them."""
+        at = np.flatnonzero(np.isfinite(line.values))
+        if len(at) > POINTS:
+            best = np.searchsorted(self.epochs[at], self.best).clip(0, len(at) - 1)
+            at = at[np.unique([*np.linspace(0, len(at) - 1, POINTS).astype(int), best])]
+        return self.epochs[at], line.values[at]
 
     def scales(self) -> tuple[Scale, Scale]:
         """(epochs across, values up)."""
@@ -55,24 +75,21 @@ class Curves:
         if first == last:
             # A single epoch has no width: it stands in the middle.
             first, last = first - 1, last + 1
-        values = np.concatenate([self.train, self.validation])
-        values = values[np.isfinite(values)]
+        values = np.concatenate([self.points(line)[1] for line in self.lines])
+        if self.level is not None:
+            values = np.append(values, self.level)
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
         room = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
-        # A loss starts at 0 and a share ends at 1: no room is left beyond.
+        # What is never negative starts at 0 and a share ends at 1: no room is left beyond.
+        low = low - room if low < 0 else max(0.0, low - room)
         high = min(1.0, high + room) if self.share else high + room
-        return Scale(first, last, LEFT, RIGHT), Scale(max(0.0, low - room), high, BOTTOM, TOP)
-
-
-def _ends(values: np.ndarray) -> str:
-    return f"from {values[0]:.4g} to {values[-1]:.4g}"
+        return Scale(first, last, LEFT, RIGHT), Scale(low, high, BOTTOM, TOP)
 
 
 def learning_curves(curves: Curves) -> Markup:
     """The figure."""
-    shown = curves.thinned()
-    x, y = shown.scales()
-    parts = [*_values_axis(y, curves.share), *_epochs_axis(x, shown), *_lines(shown, x, y)]
+    x, y = curves.scales()
+    parts = [*_values_axis(y, curves.share), *_epochs_axis(x, curves), *_level(curves, y), *_lines(curves, x, y)]
     return svg.figure(WIDTH, HEIGHT, curves.label, parts, "curves")
 
 
@@ -95,10 +112,16 @@ def _epochs_axis(x: Scale, curves: Curves) -> Iterator[Markup]:
         yield svg.line(x(curves.best), TOP, x(curves.best), BOTTOM, "best")
 
 
+def _level(curves: Curves, y: Scale) -> Iterator[Markup]:
+    if curves.level is not None:
+        yield svg.line(LEFT, y(curves.level), RIGHT, y(curves.level), "level")
+
+
 def _lines(curves: Curves, x: Scale, y: Scale) -> Iterator[Markup]:
-    for values, name in ((curves.train, "train"), (curves.validation, "validation")):
-        yield svg.path([x(e) for e in curves.epochs], [y(v) for v in values], f"curve {name}")
-        for epoch, value in zip(curves.epochs, values, strict=True):
+    for line in curves.lines:
+        epochs, values = curves.points(line)
+        yield svg.path([x(e) for e in epochs], [y(v) for v in values], f"curve {line.style}")
+        for epoch, value in zip(epochs, values, strict=True):
             # A lone epoch draws no line, so it needs its dot even where it is not the best.
-            if np.isfinite(value) and (epoch == curves.best or len(values) == 1):
-                yield svg.element("circle", cx=x(epoch), cy=y(value), r=3.5, class_=f"dot {name}")
+            if epoch == curves.best or len(values) == 1:
+                yield svg.element("circle", cx=x(epoch), cy=y(value), r=3.5, class_=f"dot {line.style}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +9,9 @@ import numpy as np
 
 from recurra.experiment import Experiment
 from recurra.metrics import Metrics
-from recurra.report import tables, words
+from recurra.report import generator, tables, words
 from recurra.report.material import Material, gather
+from recurra.report.plotting import PALE, QUIET, RIGHT, empty_figure, plain, png
 from recurra.store import Artifact
 
 if TYPE_CHECKING:
@@ -24,11 +22,15 @@ LARGEST = 180_000
 """Bytes of the Markdown at most: dashboards keep artifacts in a database."""
 MATRIX_CLASSES = 25
 """Classes up to which the matrix fits a small picture."""
-RIGHT, PALE, QUIET = "#2563b8", "#e8ebee", "#59636e"
 
 
-def metrics_table(metrics: Metrics) -> list[dict[str, Any]]:
-    """A row for each headline metric, then one for each class's F1, precision and recall: `metric`, `value`."""
+def metrics_table(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics.json of an evaluation or of a judgement as rows of `metric` and `value`: a row for each headline
+    number, then some for each class.
+    """
+    if measured.get("kind") == "gan":
+        return generator.metrics_table(measured)
+    metrics = Metrics.from_json(dict(measured))
     rows: list[dict[str, Any]] = [
         {"metric": name, "value": round(value, 6)} for name, value in metrics.headline.items()
     ]
@@ -39,26 +41,22 @@ def metrics_table(metrics: Metrics) -> list[dict[str, Any]]:
 
 
 def summary_markdown(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> str:
-    """The report's headline, learning curves and confusion matrix as Markdown of less than 180 kB.
+    """The report's headline, learning curves and confusion matrix (of a GAN: samples and learning curves) as Markdown
+    of less than 180 kB.
 
     The pictures are PNG in data: URIs, which is what dashboards render; one that would not fit is left out.
     """
+    if experiment.model.kind == "gan":
+        return generator.summary_markdown(experiment, artifacts)
     material = gather(experiment, artifacts)
     text = _words(material)
     for title, drawing in (("Learning curves", _curves), ("Confusion matrix", _matrix)):
         if drawing is _matrix and len(material.metrics.classes) > MATRIX_CLASSES:
             continue
-        picture = f"\n## {title}\n\n![{title}](data:image/png;base64,{_png(drawing(material))})\n"
+        picture = f"\n## {title}\n\n![{title}](data:image/png;base64,{png(drawing(material))})\n"
         if len((text + picture).encode()) < LARGEST:
             text += picture
     return text
-
-
-def plain(value: str) -> str:
-    """Text from data, so that Markdown and HTML take it as text and a table's row stays one."""
-    flat = " ".join(value.split())
-    # Backslashes, not entities: Prefect's dashboard shows an entity in a heading as it is written.
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$])", r"\\\1", flat)
 
 
 def _words(material: Material) -> str:
@@ -66,7 +64,7 @@ def _words(material: Material) -> str:
     lines += [f"> {plain(line)}" for line in words.warnings(material)] + [""]
     lines += ["| Metric | Value | |", "| --- | ---: | --- |"]
     lines += [f"| {tile.name} | {tile.value} | {plain(tile.note)} |" for tile in tables.tiles(material)]
-    pairs = tables.confused_pairs(material.metrics, 5)
+    pairs = tables.confused_pairs(material.metrics.confusion, material.metrics.classes, 5)
     if pairs:
         lines += ["", "## Most confused", "", "| True | taken for | Samples | Share |", "| --- | --- | ---: | ---: |"]
         lines += [
@@ -76,17 +74,10 @@ def _words(material: Material) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _figure(width: float, height: float) -> Figure:
-    # Not pyplot: it keeps every figure, chooses a window system, and is not safe outside the main thread.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
-
-
 def _curves(material: Material) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
-    figure, history = _figure(9, 3.2), material.history
+    figure, history = empty_figure(9, 3.2), material.history
     axes: list[Axes] = list(figure.subplots(1, 2))
     for panel, name in zip(axes, ("loss", "accuracy"), strict=True):
         panel.plot(history["epoch"], history[f"train_{name}"], color=QUIET, marker=".", label="training")
@@ -103,7 +94,7 @@ def _curves(material: Material) -> Figure:
 def _matrix(material: Material) -> Figure:
     confusion, names = material.metrics.confusion, [_short(name) for name in material.metrics.classes]
     side = 2.2 + 0.42 * len(names)
-    figure = _figure(side, side)
+    figure = empty_figure(side, side)
     axes = figure.subplots()
     shares = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
     axes.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
@@ -119,11 +110,3 @@ def _matrix(material: Material) -> Figure:
 def _short(name: str) -> str:
     # Matplotlib reads what stands between dollars as mathematics.
     return (name if len(name) <= 16 else f"{name[:15]}…").replace("$", r"\$")
-
-
-def _png(figure: Figure) -> str:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()

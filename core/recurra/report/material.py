@@ -62,13 +62,13 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
 
 
 def gather(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Material:
-    """Opens the artifacts `preprocess`, `train` and `evaluate`."""
+    """Opens the artifacts `preprocess` (or `augment`, with a GAN's samples), `train` and `evaluate`."""
     train, evaluate = artifacts["train"], artifacts["evaluate"]
     measured = read_json(evaluate.file("metrics.json"))
     return Material(
         experiment=experiment,
         artifacts=artifacts,
-        dataset=Dataset.open(artifacts["preprocess"].path),
+        dataset=Dataset.open(artifacts.get("augment", artifacts["preprocess"]).path),
         training=read_json(train.file("train.json")),
         history=read_history(train.file("history.parquet")),
         metrics=Metrics.from_json(measured),

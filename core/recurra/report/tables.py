@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from recurra.dataset import Dataset
+from recurra.experiment import Experiment
 from recurra.metrics import ClassScore, Metrics
 from recurra.progress import duration
 from recurra.report.material import Material
@@ -72,25 +74,29 @@ def tiles(material: Material) -> list[Tile]:
     ]
 
 
-def confused_pairs(metrics: Metrics, count: int = PAIRS) -> list[Pair]:
-    """The `count` confusions that happen most, most first; of equals the first classes."""
-    wrong = metrics.confusion * (1 - np.eye(len(metrics.classes), dtype=np.int64))
+def confused_pairs(confusion: np.ndarray, classes: Sequence[str], count: int = PAIRS) -> list[Pair]:
+    """The `count` confusions [K, K] that happen most, most first; of equals the first classes."""
+    wrong = confusion * (1 - np.eye(len(classes), dtype=np.int64))
     order = np.argsort(-wrong.ravel(), kind="stable")[:count]
-    places = [divmod(int(place), len(metrics.classes)) for place in order if wrong.flat[place]]
-    return [_pair(metrics, row, column) for row, column in places]
+    places = [divmod(int(place), len(classes)) for place in order if wrong.flat[place]]
+    return [_pair(confusion, classes, row, column) for row, column in places]
 
 
-def _pair(metrics: Metrics, row: int, column: int) -> Pair:
-    count = int(metrics.confusion[row, column])
-    share = count / int(metrics.confusion[row].sum())
-    return Pair(metrics.classes[row], metrics.classes[column], count, share)
+def _pair(confusion: np.ndarray, classes: Sequence[str], row: int, column: int) -> Pair:
+    count = int(confusion[row, column])
+    return Pair(classes[row], classes[column], count, count / int(confusion[row].sum()))
+
+
+def most_taken_for(confusion: np.ndarray, classes: Sequence[str], number: int) -> Pair | None:
+    """What a class is most often mistaken for; None where it never is."""
+    wrong = confusion[number].copy()
+    wrong[number] = 0
+    worst = int(wrong.argmax())
+    return _pair(confusion, classes, number, worst) if wrong[worst] else None
 
 
 def _row(metrics: Metrics, number: int) -> ClassRow:
-    wrong = metrics.confusion[number].copy()
-    wrong[number] = 0
-    worst = int(wrong.argmax())
-    return ClassRow(metrics.per_class[number], _pair(metrics, number, worst) if wrong[worst] else None)
+    return ClassRow(metrics.per_class[number], most_taken_for(metrics.confusion, metrics.classes, number))
 
 
 ORDERS: dict[str, tuple[str, Callable[[ClassRow], Any]]] = {
@@ -134,23 +140,35 @@ def network(material: Material) -> list[tuple[str, str]]:
     return facts
 
 
-def data_facts(material: Material) -> list[tuple[str, str]]:
+def data_facts(experiment: Experiment, dataset: Dataset) -> list[tuple[str, str]]:
     """What the data looks like."""
-    dataset, sample = material.dataset, material.dataset.sample
+    sample = dataset.sample
     colour = "grey" if sample.channels == 1 else "colour"
     form = f"{sample.height} × {sample.width} pixels, {colour}, {dataset.dtype.name}"
     if sample.kind == "clip":
         form = f"clips of {plural(sample.frames, 'frame')}, {form}"
     sizes = [f"{len(split):,} {name}" for name, split in dataset.splits.items() if len(split)]
     facts = [
-        ("Source", material.experiment.data.source),
+        ("Source", experiment.data.source),
         ("Samples", ", ".join(sizes)),
         ("Form", form),
         ("Classes", f"{len(dataset.classes):,}"),
     ]
+    if joined := dataset.summary["settings"].get("joined"):
+        facts.append(
+            ("Trained on", f"{joined['real']:,} real samples and {joined['generated']:,} that a GAN generated")
+        )
     if dataset.refused:
         facts.append(("Left out", f"{plural(len(dataset.refused), 'sample')} that could not be used"))
     return facts
+
+
+def generated_facts(material: Material) -> list[tuple[str, str]]:
+    """How many of the training samples were generated, where there were any."""
+    if "generate" not in material.artifacts:
+        return []
+    added = len(Dataset.open(material.artifacts["generate"].path).splits["train"])
+    return [("Generated", f"{added:,} of those to train on, by the GAN {material.experiment.data.augment.gan}")]
 
 
 def digests(material: Material) -> list[tuple[str, str, str]]:
@@ -158,9 +176,15 @@ def digests(material: Material) -> list[tuple[str, str, str]]:
     artifacts = material.artifacts
     weights = f"{material.experiment.train.keep}.safetensors"
     train, evaluate = artifacts["train"], artifacts["evaluate"]
-    data = artifacts["preprocess"]
+    data = artifacts.get("augment", artifacts["preprocess"])
+    added = [
+        (title, f"{artifacts[role].stage}/{artifacts[role].key}", artifacts[role].digest)
+        for role, title in (("gan", "GAN"), ("generate", "Generated samples"))
+        if role in artifacts
+    ]
     return [
-        ("Dataset", f"preprocess/{data.key}", data.digest),
+        ("Dataset", f"{data.stage}/{data.key}", data.digest),
+        *added,
         ("Training", f"train/{train.key}", train.digest),
         ("Weights tested", f"train/{train.key}/{weights}", train.sha256(weights)),
         ("Predictions", f"evaluate/{evaluate.key}/predictions.parquet", evaluate.sha256("predictions.parquet")),

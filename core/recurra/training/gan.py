@@ -93,13 +93,17 @@ class GanTraining(Training):
 
     def words(self, row: Row) -> str:
         """The losses, and the measures where there are some; then what looks wrong, a line each."""
-        for line in symptoms(self.position.history, self.experiment, newest=True):
+        for line in symptoms(self.position.history, self.experiment, self.gan.spec.classes, newest=True):
             self.progress.note(f"warning: {line}")
         shown = f"loss G {row['generator_loss']:.3f} D {row['discriminator_loss']:.3f}"
         shown += f"  D right {row['real_right']:.0%}/{row['fake_right']:.0%}"
         if row["frechet"] is not None:
             shown += f"  frechet {row['frechet']:.2f}  recall {row['recall']:.2f}  label {row['label_accuracy']:.3f}"
         return shown
+
+    def shown(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """The losses of both sides."""
+        return {"G": means["generator_loss"], "D": means["discriminator_loss"]}
 
     @property
     def advice(self) -> str:
@@ -115,7 +119,8 @@ class GanTraining(Training):
 
     def further(self) -> dict[str, Any]:
         """What was wrong in the course of the training."""
-        return {"symptoms": symptoms(self.position.history, self.experiment), "measured": self.referee.count}
+        found = symptoms(self.position.history, self.experiment, self.gan.spec.classes)
+        return {"symptoms": found, "measured": self.referee.count}
 
 
 def measures_in(experiment: Experiment, epoch: int) -> bool:
@@ -140,9 +145,8 @@ def gan_training(
         raise RecurraError("a GAN's training needs the weights of a recogniser that measures its samples")
     augmentation.check(experiment.data.augment, dataset.sample.height, dataset.sample.width)
     recogniser = trained(judge_of(experiment, dataset.sample.kind), dataset, judge)
-    partial.mkdir(parents=True, exist_ok=True)
     settings = experiment.evaluate.gan
-    referee = Referee(recogniser.classifier, dataset, settings, experiment.train.gan.measured, partial)
+    referee = Referee(recogniser.classifier, dataset, settings, experiment.train.gan.measured)
     weights = initial_weights(gan_spec_for(experiment, dataset), experiment.seed)
     built = build_gan(experiment, dataset, weights, "the first weights")
     return GanTraining(experiment, dataset, built, referee, partial, progress)

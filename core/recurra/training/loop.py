@@ -116,6 +116,10 @@ class Training(ABC):
     def words(self, row: Row) -> str:
         """The row for a person, in one line."""
 
+    def shown(self, means: Mapping[str, float]) -> Mapping[str, float]:
+        """What is shown while an epoch runs."""
+        return means
+
     @property
     def advice(self) -> str:
         """What to change where numbers stop being finite."""
@@ -180,7 +184,7 @@ class Training(ABC):
             samples=now.samples + seen,
             seconds=now.seconds + seconds,
         )
-        self.progress.advance(self.position.samples, **self._means())
+        self.progress.advance(self.position.samples, **self.shown(self._means()))
 
     def _means(self) -> dict[str, float]:
         return {name: total / self.position.samples for name, total in self.position.sums.items()}

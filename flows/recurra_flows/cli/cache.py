@@ -66,7 +66,7 @@ def explain(file: Path, /, *overrides: str, json: output.Json = False) -> int:
     experiment = load_experiment(file, overrides)
     backend_entry(experiment.backend)
     with output.reserved(json):
-        stages = explain_stages(experiment, Home.default().store)
+        stages = explain_stages(experiment, Home.default())
     if json:
         output.emit({"stages": stages})
     else:

@@ -29,7 +29,8 @@ def _app() -> App:
     """The verbs, each imported when it is used."""
     app = App(
         name="recurra",
-        help="Train, compare and run recognisers of images and clips that join convolutional and recurrent networks.",
+        help="Train, compare and run recognisers and generators of images and clips that join convolutional and"
+        " recurrent networks.",
         help_epilogue=(
             "`--debug`, anywhere on the line, shows the traceback of an error and all that Prefect logs."
             " With `--json` an error leaves standard output empty; its line is on standard error."
@@ -44,6 +45,8 @@ def _app() -> App:
     app.command(f"{verbs}.run:run", help="Preprocess, train, evaluate and report, as an experiment file says.")
     app.command(f"{verbs}.run:resume", help="Go on with a run that did not end.")
     app.command(f"{verbs}.predict:predict", help="Recognise unlabelled files or folders with a run's network.")
+    app.command(f"{verbs}.generate:generate", help="Make labelled samples with a run's GAN.")
+    app.command(f"{verbs}.augment:augment", help="Study whether generated samples help a recogniser.")
     app.command(f"{verbs}.config:app", name="config", help="Show an experiment resolved, or the fields there are.")
     app.command(f"{verbs}.data:app", name="data", help="Look at a source before training on it.")
     app.command(f"{verbs}.runs:app", name="runs", help="List runs, or show one.")

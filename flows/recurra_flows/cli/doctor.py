@@ -29,12 +29,13 @@ def doctor(*, json: output.Json = False) -> int:
 def _show(found: Mapping[str, Any]) -> None:
     print(f"recurra {found['recurra']}, Python {found['python']}, {found['platform']}\n")
     output.table(
-        ("backend", "state", "versions", "devices"),
+        ("backend", "state", "versions", "can", "devices"),
         [
             (
                 backend["name"],
                 "usable" if backend["usable"] else "not usable",
                 ", ".join(f"{name} {number}" for name, number in backend["versions"].items()),
+                ", ".join(backend["capabilities"]),
                 ", ".join(f"{device['name']} ({device['description']})" for device in backend["devices"]),
             )
             for backend in found["backends"]

@@ -40,6 +40,14 @@ def check_out(out: Path | None, *suffixes: str) -> None:
         raise InputError(f"--out {out}: expected a {' or '.join(suffixes)} file in a folder that exists")
 
 
+def check_out_folder(out: Path) -> None:
+    """An InputError unless a folder of that name is new, in a folder that exists, or empty; before the work."""
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}: {out.absolute().parent} is no folder")
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise InputError(f"--out {out}: it is there already; name a folder that is new or empty")
+
+
 @contextlib.contextmanager
 def reserved(json: bool) -> Iterator[None]:
     """Within the block nothing else reaches standard output where `json` is set; it goes to standard error."""

@@ -22,13 +22,14 @@ def plugins(*, json: output.Json = False) -> int:
         output.emit({"plugins": rows, "problems": problems})
         return 0
     output.table(
-        ("name", "kind", "from", "needs", "state"),
+        ("name", "kind", "from", "needs", "can", "state"),
         [
             (
                 row["name"],
                 row["kind"],
                 f"{row['distribution']} {row['version']}",
                 _needs(row),
+                ", ".join(row["capabilities"]),
                 row["problem"] or "usable",
             )
             for row in rows
@@ -42,28 +43,29 @@ def plugins(*, json: output.Json = False) -> int:
 def _row(entry: Entry, group: str) -> dict[str, Any]:
     from recurra.registry import BACKENDS
 
-    problem = entry.problem or (_failure(entry) if group == BACKENDS else "")
+    capabilities, failure = _loaded(entry) if group == BACKENDS and not entry.problem else ([], "")
+    problem = entry.problem or failure
     return {
         "name": entry.name,
         "kind": "backend" if group == BACKENDS else "plugin",
         "distribution": entry.distribution,
         "version": entry.version,
         "requires": {name: entry.versions.get(name) for name in entry.requirements},
+        "capabilities": capabilities,
         "usable": not problem,
         "problem": problem,
     }
 
 
-def _failure(entry: Entry) -> str:
-    """Why a backend that seems complete cannot be loaded; empty where it can."""
+def _loaded(entry: Entry) -> tuple[list[str], str]:
+    """What a backend that seems complete can do, and why it cannot be loaded; one of both is empty."""
     from recurra.registry import load_backend
 
     try:
-        load_backend(entry.name)
+        return sorted(load_backend(entry.name).capabilities), ""
     except Exception as error:  # its own code, so anything
         text = str(error) if isinstance(error, RecurraError) else f"{type(error).__name__}: {error}"
-        return " ".join(text.split())
-    return ""
+        return [], " ".join(text.split())
 
 
 def _needs(row: dict[str, Any]) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkstemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from recurra_flows.cli import output
@@ -51,45 +49,27 @@ def predict(
 
 
 def _predicted(run: Run, paths: tuple[str, ...], out: Path | None, backend: str | None) -> dict[str, Any]:
+    from recurra.errors import InputError
     from recurra.progress import for_stream
     from recurra.registry import backend_entry
-    from recurra_flows.workers import run_worker
+    from recurra_flows.workers import kept_log, run_worker
 
     experiment = run.experiment
+    if experiment.model.kind == "gan":
+        raise InputError(f"predict: run {run.id} is a GAN; `recurra generate {run.id} --out DIR` makes samples with it")
     experiment = experiment.model_copy(update={"backend": backend or experiment.backend})
     backend_entry(experiment.backend)  # what is not installed is said before anything is done
     dataset, training = run.artifact("preprocess"), run.artifact("train")
-    with TemporaryDirectory() as scratch, _log() as log:
+    with TemporaryDirectory() as scratch, kept_log("predict", output.DEBUG.get()) as log:
         request = {
             "experiment": experiment.model_dump(mode="json"),
             "store": str(run.home.store.root),
-            "keys": {"preprocess": dataset.key, "train": training.key},
+            "artifacts": {"dataset": [dataset.stage, dataset.key], "training": [training.stage, training.key]},
             "paths": paths,
             "out": str((out or Path(scratch) / "predictions.parquet").absolute()),
         }
         answer = run_worker("predict", request, for_stream(sys.stderr), log)
     return {"run": str(run.folder), **answer, "backend": experiment.backend, "out": str(out) if out else None}
-
-
-@contextmanager
-def _log() -> Iterator[Path | None]:
-    """A file for what the worker prints, kept where its death is told with the file's name; None for `--debug`."""
-    from recurra_flows.workers import WorkerLostError
-
-    if output.DEBUG.get():
-        yield None
-        return
-    descriptor, name = mkstemp(prefix="recurra-predict-", suffix=".log")
-    os.close(descriptor)
-    kept = False
-    try:
-        yield Path(name)
-    except WorkerLostError as error:
-        kept = name in str(error)
-        raise
-    finally:
-        if not kept:
-            Path(name).unlink(missing_ok=True)
 
 
 def _show(answer: Mapping[str, Any]) -> None:

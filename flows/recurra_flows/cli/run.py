@@ -56,11 +56,11 @@ def resume(run: str, /, *, json: output.Json = False) -> int:
 
 
 def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, file: Path | None = None) -> int:
-    from recurra.registry import backend_entry
+    from recurra.capabilities import able_backend
     from recurra_flows.cli.display import Display
     from recurra_flows.running import execute
 
-    backend_entry(experiment.backend)  # what is not installed is said before anything is done
+    able_backend(experiment)  # what is not there is said before anything is done
     home.made()
     with output.reserved(json):
         display = Display(experiment, json)
@@ -79,15 +79,13 @@ def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, 
 
 def summary(run: Run) -> dict[str, Any]:
     """What `--json` prints of a run."""
-    from recurra.run import STAGES
-
-    names, done = ("cache", "why", "seconds", "artifact"), run.record["stages"]
+    names = ("cache", "why", "seconds", "artifact")
     return {
         "run": str(run.folder),
         "name": run.record["name"],
         "backend": run.record["backend"],
         "model": run.record["model"],
-        "stages": {stage: {name: done[stage][name] for name in names} for stage in STAGES if stage in done},
+        "stages": {role: {name: done[name] for name in names} for role, done in run.done().items()},
         "metrics": run.record["metrics"],
         "report": run.record["report"],
     }

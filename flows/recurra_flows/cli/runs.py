@@ -31,8 +31,9 @@ def list_runs(*, json: output.Json = False) -> int:
     if json:
         output.emit({"home": str(home.path), "runs": rows})
     elif rows:
-        columns = ("id", "status", "model", "backend", "accuracy", "started")
-        output.table(columns, [[_cell(row.get(column)) for column in columns] for row in rows], right=["accuracy"])
+        measured = ["accuracy", "tstr"] if any(row.get("tstr") is not None for row in rows) else ["accuracy"]
+        columns = ("id", "status", "model", "backend", *measured, "started")
+        output.table(columns, [[_cell(row.get(column)) for column in columns] for row in rows], right=measured)
     else:
         print(f"no runs in {home.runs}")
     return 0
@@ -48,7 +49,7 @@ def show(run: str, /, *, json: output.Json = False) -> int:
         The run's id, its beginning, its folder, or `latest`.
     """
     from recurra.home import Home
-    from recurra.run import STAGES, Run
+    from recurra.run import Run
 
     found = Run.open(Home.default(), run)
     record = {**found.record, "status": status(found)}
@@ -58,8 +59,8 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     print(f"{found.id}: {record['model']} on {record['backend']}, {record['status']}, started {record['started']}")
     if record.get("error"):
         print(f"error: {record['error']}")
-    done = [(name, record["stages"][name]) for name in STAGES if name in record["stages"]]
-    stages = [(name, of["cache"], duration(of["seconds"]), of["why"], of["artifact"]) for name, of in done]
+    done = found.done().items()
+    stages = [(role, of["cache"], duration(of["seconds"]), of["why"], of["artifact"]) for role, of in done]
     output.table(("stage", "cache", "time", "why", "artifact"), stages, right=["time"])
     for name, value in record["metrics"].items():
         print(f"{name} {_cell(value)}")
@@ -83,6 +84,7 @@ def _row(run: Run) -> dict[str, Any]:
         "model": record["model"],
         "backend": record["backend"],
         "accuracy": record["metrics"].get("accuracy"),
+        "tstr": record["metrics"].get("tstr"),
         "started": record["started"],
         "report": record["report"],
         "folder": str(run.folder),

@@ -1,0 +1,120 @@
+"""`recurra generate`: samples of a run's GAN, as files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from recurra_flows.cli import output
+
+if TYPE_CHECKING:
+    from recurra.run import Run
+
+MOST = 10_000_000
+"""Samples of a class; more is a slip."""
+
+
+def generate(
+    run: str,
+    /,
+    *,
+    out: Path,
+    per_class: int = 100,
+    classes: str | None = None,
+    seed: int | None = None,
+    format: Literal["auto", "png", "gif", "npy", "parquet"] = "auto",
+    backend: str | None = None,
+    json: output.Json = False,
+) -> int:
+    """Make labelled samples with a run's GAN, into a folder that is new or empty: whole, or not at all.
+
+    Parameters
+    ----------
+    run
+        The run's id, its beginning, its folder, or `latest`.
+    out
+        The folder: one folder of files for each class in it, or one table (parquet).
+    per_class
+        Samples of each class.
+    classes
+        Only these, with commas between them.
+    seed
+        The same seed makes the same samples; left out: the experiment's. More of a class leaves the first as they are.
+    format
+        auto: png for 8-bit images, gif for 8-bit grey clips, npy for all others.
+    backend
+        The backend that generates, where it is not to be the one that was trained; the weights are the same.
+    """
+    from recurra.errors import InputError
+    from recurra.home import Home
+    from recurra.run import Run
+
+    if not 1 <= per_class <= MOST:
+        raise InputError(f"--per-class {per_class}: expected 1 to {MOST:,}")
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}")
+    output.check_out_folder(out)
+    with output.reserved(json):
+        answer = _generated(Run.open(Home.default(), run), out, per_class, classes, seed, format, backend)
+    if json:
+        output.emit(answer)
+    else:
+        _show(answer)
+    return 0
+
+
+def _generated(
+    run: Run, out: Path, per_class: int, classes: str | None, seed: int | None, format: str, backend: str | None
+) -> dict[str, Any]:
+    from recurra.capabilities import able_backend
+    from recurra.dataset import Dataset
+    from recurra.errors import InputError
+    from recurra.progress import for_stream
+    from recurra_flows.workers import kept_log, run_worker
+
+    experiment = run.experiment
+    if experiment.model.kind != "gan":
+        raise InputError(
+            f"generate: run {run.id} is no GAN, its model.kind is {experiment.model.kind}; `recurra predict` uses it"
+        )
+    experiment = experiment.model_copy(update={"backend": backend or experiment.backend})
+    able_backend(experiment)  # what is not there is said before anything is done
+    dataset, training = run.artifact("preprocess"), run.artifact("train")
+    named = Dataset.open(dataset.path).classes
+    seed = experiment.seed if seed is None else seed
+    request = {
+        "experiment": experiment.model_dump(mode="json"),
+        "store": str(run.home.store.root),
+        "artifacts": {"dataset": [dataset.stage, dataset.key], "training": [training.stage, training.key]},
+        "counts": _counts(named, classes, per_class),
+        "seed": seed,
+        "out": str(out.absolute()),
+        "format": format,
+    }
+    with kept_log("generate", output.DEBUG.get()) as log:
+        answer = run_worker("export", request, for_stream(sys.stderr), log)
+    return {"run": str(run.folder), "backend": experiment.backend, "seed": seed, "out": str(out), **answer}
+
+
+def _counts(named: tuple[str, ...], wanted: str | None, per_class: int) -> list[int]:
+    """Samples of each class; an InputError for a class that there is not."""
+    from recurra.errors import InputError, nearest
+
+    chosen = named if wanted is None else tuple(name.strip() for name in wanted.split(",") if name.strip())
+    for name in chosen:
+        if name not in named:
+            shown = ", ".join(named[:20]) + (", ..." if len(named) > 20 else "")
+            raise InputError(f"--classes: no class '{name}', there are {shown}.{nearest(name, named)}")
+    if not chosen:
+        raise InputError("--classes: names no class")
+    return [per_class if name in chosen else 0 for name in named]
+
+
+def _show(answer: dict[str, Any]) -> None:
+    for note in answer["notes"]:
+        output.say(f"note: {note}")
+    classes = len(answer["classes"])
+    what = f"{answer['samples']:,} samples of {classes} class{'' if classes == 1 else 'es'}"
+    where = "samples.parquet" if answer["format"] == "parquet" else f"CLASS/000000.{answer['format']}, ..."
+    print(f"{what} in {answer['out']}: {where}")

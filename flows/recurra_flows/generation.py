@@ -1,0 +1,51 @@
+"""The flow of a GAN: one experiment becomes a generator, samples of it, what they are worth, and a report.
+
+Twice a recogniser is trained: on real samples, to measure the generated ones by, and on those, to see what can be
+learned from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, tags
+
+from recurra.dataset import Dataset
+from recurra.experiment import Experiment
+from recurra.judgement.judges import judge_of
+from recurra_flows.caching import verified_once
+from recurra_flows.publishing import publish
+from recurra_flows.recording import Recorder, begun, recorded
+from recurra_flows.references import ArtifactRef
+from recurra_flows.sources import opened_once
+from recurra_flows.tasks import augment, generate, judge, preprocess, report, train
+
+
+@flow(name="generation", flow_run_name="{experiment.name}/{experiment.backend}", persist_result=False)
+def generation(experiment: Experiment, home: Path, run: str | None = None) -> str:
+    """Runs an experiment, or goes on with the run of that id. Returns the run's folder."""
+    of = begun(experiment, home, run)
+    with recorded(of) as record, verified_once(), tags(experiment.backend, experiment.model.kind):
+        with opened_once():
+            dataset = record("preprocess", preprocess(experiment, of.home.store.root))
+        own = _judge(experiment, dataset)
+        recogniser = record("recogniser", train(own, dataset, role="recogniser"))
+        training = record("train", train(experiment, dataset, recogniser))
+        samples = record("generate", generate(experiment, dataset, training))
+        record("student", train(own, samples, role="student"))
+        evaluation = record("evaluate", judge(experiment, record.made))
+        document = record("report", report(experiment, record.made))
+    publish(experiment, evaluation, document)
+    return str(of.folder)
+
+
+def with_generated(gan: Experiment, dataset: ArtifactRef, share: float, record: Recorder) -> ArtifactRef:
+    """The dataset with samples of a GAN beside its own training samples, `share` for each; the GAN is trained first."""
+    recogniser = record("recogniser", train(_judge(gan, dataset), dataset, role="recogniser"))
+    training = record("gan", train(gan, dataset, recogniser, role="gan"))
+    samples = record("generate", generate(gan, dataset, training, share))
+    return record("augment", augment(dataset, samples))
+
+
+def _judge(gan: Experiment, dataset: ArtifactRef) -> Experiment:
+    return judge_of(gan, Dataset.open(dataset.artifact().path).sample.kind)

@@ -1,0 +1,174 @@
+"""The flow of a study: for each fraction of the training data and each seed a GAN, and a recogniser in each arm.
+
+All of it goes through the same tasks as runs do, and is found in the store where a run made it. One training after the
+other: on one machine they would only take each other's cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import flow, get_run_logger, tags, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from recurra.dataset import Dataset
+from recurra.durable import read_json
+from recurra.experiment import Experiment
+from recurra.generation import beside_real
+from recurra.home import Home
+from recurra.judgement.judges import judge_of
+from recurra.store import Store
+from recurra.study import concluding
+from recurra.study.plan import WITH_GENERATED, Cell, Plan
+from recurra.study.record import Study
+from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
+from recurra_flows.countdown import Countdown, Work
+from recurra_flows.publishing import artifact_key
+from recurra_flows.recording import Recorder
+from recurra_flows.references import ArtifactRef
+from recurra_flows.sources import opened_once
+from recurra_flows.tasks import augment, evaluate, generate, preprocess, train
+from recurra_flows.watching import watch
+
+
+@flow(name="study", flow_run_name="{plan.experiment.name}/study", persist_result=False)
+def study(plan: Plan, home: Path, folder: str | None = None) -> str:
+    """Runs a study; `folder` is that of its record, where it has one already. Returns that folder."""
+    of = Study.at(Home(home), Path(folder)) if folder else Study.begin(Home(home), plan)
+    with _recorded(of) as record, verified_once(), tags(plan.experiment.backend, plan.experiment.model.kind, "study"):
+        datasets = {cell: _dataset(plan, cell, of.home.store.root, record) for cell in plan.cells()}
+        ahead = {role: work for cell, dataset in datasets.items() for role, work in _work(plan, cell, dataset)}
+        learn = _Trainer(record, Countdown(ahead))
+        for cell, dataset in datasets.items():
+            joined = _with_generated(plan, cell, dataset, learn)
+            for arm in plan.arms:
+                _arm(plan, cell, arm, dataset, joined if arm in WITH_GENERATED else dataset, learn)
+        conclusion = record(concluding.STAGE, conclude(plan, record.made))
+        of.record |= _results(conclusion)
+    _publish(plan, conclusion)
+    return str(of.folder)
+
+
+@contextmanager
+def _recorded(of: Study) -> Iterator[Recorder]:
+    """A recorder for each stage's reference. The study is `done` after the block, or `failed` or `stopped`."""
+    with of.held():
+        try:
+            yield Recorder(of)
+        except Exception as error:
+            of.finish("failed", error=str(error))
+            raise
+        except BaseException:
+            of.finish("stopped", error="stopped by the user or the system")
+            raise
+        of.finish("done", error=None)
+
+
+class _Trainer:
+    """Trains networks, and says how many are left."""
+
+    def __init__(self, record: Recorder, countdown: Countdown) -> None:
+        self.record, self.countdown = record, countdown
+
+    def __call__(
+        self, role: str, experiment: Experiment, dataset: ArtifactRef, judge: ArtifactRef | None = None
+    ) -> ArtifactRef:
+        """The trained network."""
+        ref = self.record(role, train(experiment, dataset, judge, role=role))
+        watch().progress.note(self.countdown.done(role, ref.outcome()))
+        return ref
+
+    def also(self, role: str, ref: ArtifactRef) -> ArtifactRef:
+        """The reference of another stage, recorded."""
+        self.countdown.spent(ref.outcome())
+        return self.record(role, ref)
+
+
+def _dataset(plan: Plan, cell: Cell, store: Path, record: Recorder) -> ArtifactRef:
+    role = cell.role("preprocess")
+    with opened_once():
+        return record(role, preprocess.with_options(task_run_name=role)(plan.data(cell), store))
+
+
+def _work(plan: Plan, cell: Cell, dataset: ArtifactRef) -> Iterator[tuple[str, Work]]:
+    """(role, work) of all trainings of a cell; before any begins, an InputError where an arm cannot be trained."""
+    found = Dataset.open(dataset.artifact().path)
+    counts, share = found.count("train"), plan.experiment.data.augment.generated
+    real, trained_on = int(counts.sum()), int(counts.sum() + beside_real(counts, share).sum())
+    gan = plan.generator(cell)
+    judge = judge_of(gan, found.sample.kind)
+    yield cell.role("recogniser"), Work("recogniser", judge.train.epochs * real)
+    yield cell.role("gan"), Work("gan", gan.train.epochs * real)
+    for arm in plan.arms:
+        samples = trained_on if arm in WITH_GENERATED else real
+        epochs = plan.recogniser(cell, arm, real, samples).train.epochs
+        yield cell.role(arm, "train"), Work("arm", epochs * samples)
+
+
+def _with_generated(plan: Plan, cell: Cell, dataset: ArtifactRef, learn: _Trainer) -> ArtifactRef:
+    """The dataset with samples of a GAN that was trained on it."""
+    gan, share = plan.generator(cell), plan.experiment.data.augment.generated
+    judge = judge_of(gan, Dataset.open(dataset.artifact().path).sample.kind)
+    recogniser = learn(cell.role("recogniser"), judge, dataset)
+    training = learn(cell.role("gan"), gan, dataset, recogniser)
+    role = cell.role("generate")
+    samples = learn.also(role, generate.with_options(task_run_name=role)(gan, dataset, training, share))
+    role = cell.role("augment")
+    return learn.also(role, augment.with_options(task_run_name=role)(dataset, samples))
+
+
+def _arm(plan: Plan, cell: Cell, arm: str, real: ArtifactRef, trained_on: ArtifactRef, learn: _Trainer) -> None:
+    experiment = plan.recogniser(cell, arm, _training_samples(real), _training_samples(trained_on))
+    training = learn(cell.role(arm, "train"), experiment, trained_on)
+    role = cell.role(arm, "evaluate")
+    learn.also(role, evaluate.with_options(task_run_name=role)(experiment, trained_on, training))
+
+
+def _training_samples(dataset: ArtifactRef) -> int:
+    return int(Dataset.open(dataset.artifact().path).count("train").sum())
+
+
+@task(
+    name="conclude",
+    retries=0,
+    cache_policy=StageKey(stage=concluding.STAGE, made_from=concluding.study_inputs),
+    persist_result=True,
+    result_serializer=ArtifactSerializer(),
+)
+def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
+    """The study's numbers and its page. `artifacts`: all that its cells made, by role."""
+    store = next(iter(artifacts.values())).store
+    made = {role: ref.artifact() for role, ref in artifacts.items()}
+    return ArtifactRef.of(store, concluding.conclude(plan, Store(store), made))
+
+
+def _results(conclusion: ArtifactRef) -> dict[str, str]:
+    made = conclusion.artifact()
+    return {
+        "answer": read_json(made.file("study.json"))["answer"],
+        "report": str(made.file("report.html")),
+        "table": str(made.file("study.parquet")),
+    }
+
+
+def _publish(plan: Plan, conclusion: ArtifactRef) -> None:
+    """The answer and its numbers as artifacts of the flow run. Where that fails, the study is none the worse."""
+    from recurra.report.study import accuracy_table
+    from recurra.study.findings import Findings
+
+    try:
+        made, experiment = conclusion.artifact(), plan.experiment
+        findings = Findings.from_json(read_json(made.file("study.json")))
+        text = made.file("summary.md").read_text(encoding="utf-8")
+        create_table_artifact(
+            accuracy_table(findings), artifact_key(experiment, "study-accuracy"), f"Accuracies of {experiment.name}"
+        )
+        create_markdown_artifact(
+            f"{text}\n\nThe whole report: `{made.file('report.html')}`\n",
+            artifact_key(experiment, "study"),
+            f"Study of {experiment.name}",
+        )
+    except Exception:
+        get_run_logger().warning("The study could not be published as artifacts", exc_info=True)

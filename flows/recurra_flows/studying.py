@@ -1,0 +1,75 @@
+"""Runs a study as a Prefect flow."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from recurra import stages
+from recurra.capabilities import able_backend
+from recurra.errors import RecurraError
+from recurra.home import Home
+from recurra.progress import Progress
+from recurra.store import Outcome
+from recurra.study.plan import Plan
+from recurra.study.record import Study
+from recurra_flows import api
+from recurra_flows.sources import opened, opened_once
+from recurra_flows.watching import Watch, watched
+
+
+class Spectator(Protocol):
+    """Who is told how a study goes."""
+
+    progress: Progress
+
+    def began(self, study: Study) -> None:
+        """The study has a folder and a record."""
+        ...
+
+    def stage_done(self, role: str, outcome: Outcome) -> None:
+        """The stage of that role has ended well."""
+        ...
+
+
+def execute(home: Home, plan: Plan, spectator: Spectator, file: Path | None = None, debug: bool = False) -> Study:
+    """The study, to its end. Raises what a stage raised."""
+    api.settle(home, debug)
+    wait = api.serve(spectator.progress.note)
+    from prefect import tags
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from recurra_flows.study import study as flow
+
+    # While the server starts: what is wrong with the source or a backend is said at once.
+    first = plan.data(next(plan.cells()))
+    with opened_once():
+        stages.preprocess_inputs(first, opened(first, home.path))
+    for asked in (plan.experiment, plan.gan):
+        able_backend(asked)
+    wait()
+    study = Study.begin(home, plan, file)
+    results = home.path / "prefect" / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    spectator.began(study)
+    with (
+        # The heartbeat's thread makes every flow end with an idle second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        tags(plan.experiment.name),
+        watched(Watch(spectator.progress, spectator.stage_done, None if debug else study.folder)),
+    ):
+        try:
+            flow.with_options(result_storage=results)(plan, home.path, str(study.folder))
+        except BaseException as error:
+            _ended(home, study.folder, error)
+            raise
+    return Study.at(home, study.folder)
+
+
+def _ended(home: Home, folder: Path, error: BaseException) -> None:
+    """Its record does not say `running`, whatever failed outside the flow."""
+    with suppress(RecurraError, OSError):  # the failure that is raised matters more
+        left = Study.at(home, folder)
+        if left.record["status"] == "running":
+            left.finish("failed" if isinstance(error, Exception) else "stopped", error=str(error))

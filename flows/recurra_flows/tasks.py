@@ -1,0 +1,117 @@
+"""The stages of `recurra.stages` as Prefect tasks.
+
+Each is cached across runs by what its artifact is made from, and tried again where that can help. Tasks hand on
+references; the data stays in the artifact store. What needs a framework runs in a worker process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from recurra import stages
+from recurra.errors import RecurraError
+from recurra.experiment import Experiment
+from recurra.progress import Progress
+from recurra.store import Outcome, Store
+from recurra_flows.caching import ArtifactSerializer, StageKey
+from recurra_flows.publishing import TrainingProgress
+from recurra_flows.references import ArtifactRef
+from recurra_flows.sources import opened
+from recurra_flows.watching import watch
+from recurra_flows.workers import WorkerLostError, run_worker
+
+
+def _may_help(task: Any, run: Any, state: Any) -> bool:
+    """Whether trying again can help: a worker was killed, a disk or a network failed. Wrong input stays wrong."""
+    del task, run
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, WorkerLostError) or (isinstance(error, OSError) and not isinstance(error, RecurraError))
+
+
+def _cached(stage: str, made_from: Callable[..., Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "cache_policy": StageKey(stage=stage, made_from=made_from),
+        "persist_result": True,
+        "result_serializer": ArtifactSerializer(),
+        "retry_condition_fn": _may_help,
+    }
+
+
+def _dataset_inputs(experiment: Experiment, store: Path) -> Mapping[str, Any]:
+    return stages.preprocess_inputs(experiment, opened(experiment, store.parent))
+
+
+@task(name="preprocess", retries=2, retry_delay_seconds=2, **_cached("preprocess", _dataset_inputs))
+def preprocess(experiment: Experiment, store: Path) -> ArtifactRef:
+    """The dataset."""
+    source = opened(experiment, store.parent)
+    return ArtifactRef.of(store, stages.preprocess(experiment, Store(store), watch().progress, source))
+
+
+@task(name="train", task_run_name="{role}", retries=1, **_cached("train", stages.train_inputs))
+def train(
+    experiment: Experiment, dataset: ArtifactRef, judge: ArtifactRef | None = None, role: str = "train"
+) -> ArtifactRef:
+    """The trained network; `judge` measures a GAN's samples. Tried again, it goes on from its last checkpoint."""
+    refs = {"dataset": dataset} if judge is None else {"dataset": dataset, "judge": judge}
+    with TrainingProgress(experiment, role, watch().progress) as progress:
+        return _in_worker("train", role, experiment, refs, progress)
+
+
+@task(name="evaluate", retries=1, **_cached("evaluate", stages.evaluate_inputs))
+def evaluate(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef) -> ArtifactRef:
+    """Predictions and metrics of the test split."""
+    return _in_worker("evaluate", "evaluate", experiment, {"dataset": dataset, "training": training}, watch().progress)
+
+
+@task(name="generate", retries=1, **_cached("generate", stages.generate_inputs))
+def generate(
+    experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, share: float | None = None
+) -> ArtifactRef:
+    """A dataset of generated samples: to judge the GAN, or `share` for each real one."""
+    refs = {"dataset": dataset, "training": training}
+    return _in_worker("generate", "generate", experiment, refs, watch().progress, share=share)
+
+
+@task(name="augment", retries=1, **_cached("augment", stages.augment_inputs))
+def augment(dataset: ArtifactRef, generated: ArtifactRef) -> ArtifactRef:
+    """The dataset with generated training samples beside its own."""
+    store = Store(dataset.store)
+    return ArtifactRef.of(
+        dataset.store, stages.augment(store, dataset.artifact(), generated.artifact(), watch().progress)
+    )
+
+
+@task(name="judge", task_run_name="evaluate", retries=1, **_cached("judgement", stages.judge_inputs))
+def judge(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
+    """What a GAN's samples are worth. `artifacts` by role: preprocess, recogniser, train, generate, student."""
+    return _in_worker("judge", "evaluate", experiment, artifacts, watch().progress)
+
+
+@task(name="report", retries=0, **_cached("report", stages.report_inputs))
+def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
+    """The HTML report. `artifacts`: those of all stages before it, by role."""
+    store = next(iter(artifacts.values())).store
+    made = {role: ref.artifact() for role, ref in artifacts.items()}
+    return ArtifactRef.of(store, stages.report(experiment, Store(store), made))
+
+
+def _in_worker(
+    body: str, role: str, experiment: Experiment, refs: Mapping[str, ArtifactRef], progress: Progress, **more: Any
+) -> ArtifactRef:
+    store = next(iter(refs.values())).store
+    request = {
+        "experiment": experiment.model_dump(mode="json"),
+        "store": str(store),
+        "artifacts": {name: [ref.stage, ref.key] for name, ref in refs.items()},
+        **more,
+    }
+    made = run_worker(body, request, progress, watch().log(role))
+    artifact = Store(store).peek(made["stage"], made["key"])
+    if artifact is None:
+        raise RecurraError(f"{role}: its artifact {made['key']} is not in the store")
+    return ArtifactRef.of(store, Outcome(artifact, made["hit"], made["why"], made["seconds"]))

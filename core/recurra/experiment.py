@@ -243,7 +243,7 @@ class EarlyStopping(Part):
     """Stop when the monitored value has not got better for `patience` epochs."""
 
     patience: Annotated[int, Field(ge=1)] = 5
-    """Epochs without improvement."""
+    """Epochs without improvement; of a GAN, those in which its samples are measured."""
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     """What counts as improvement: more than this."""
 

@@ -25,6 +25,7 @@ from recurra.durable import fsync_folder, fsync_tree, read_json, write_json
 from recurra.errors import RecurraError
 
 SCHEMA = 1
+KIND = "model.kind"
 Inputs = Mapping[str, Any]
 
 
@@ -288,7 +289,12 @@ class Store:
             return self._damage_noted(stage, key) or "the artifact is gone from the store"
         wanted = leaves(inputs)
         ranked = sorted(records, key=lambda record: record["created"], reverse=True)
-        likest = min((difference(leaves(record["inputs"]), wanted) for record in ranked), key=len)
+        # What another kind of network was made from explains nothing.
+        before = [leaves(record["inputs"]) for record in ranked]
+        alike = [made for made in before if made.get(KIND) == wanted.get(KIND)]
+        if not alike:
+            return "first time"
+        likest = min((difference(made, wanted) for made in alike), key=len)
         if len(likest) > 6:
             return f"nothing like it was made before ({len(likest)} inputs differ from the likest)"
         # What it was made from mostly differs because a setting does: then the setting says it all.

@@ -28,7 +28,7 @@ from recurra.study.comparison import Answered, Comparison, compared, points
 from recurra.study.concluding import conclude
 from recurra.study.findings import Findings, find
 from recurra.study.intervals import Interval, over_samples, over_seeds
-from recurra.study.plan import Plan, equal_steps, planned, steps_of
+from recurra.study.plan import Plan, equal_steps, more_epochs, planned, steps_of
 from recurra.study.results import Results, read_rows, write_rows
 
 CLASSICAL = Augment(shift=1)
@@ -327,3 +327,10 @@ def test_a_seed_whose_test_split_has_other_samples_is_compared_with_itself(tmp_p
     per_seed = [results.answered(0.1)["real", seed].samples for seed in of.plan.seeds]
     shared = set(per_seed[0].tolist()) & set(per_seed[1].tolist())
     assert 0 < len(shared) < len(per_seed[0])
+
+
+def test_a_gan_takes_as_many_steps_on_a_fraction_as_on_the_whole():
+    train = Train.model_validate({"epochs": 60, "gan": {"measure_every": 5}})
+    tenth = more_epochs(train, 0.1)
+    assert (tenth.epochs, tenth.gan.measure_every) == (600, 50)
+    assert more_epochs(train, 1.0) == train

@@ -35,13 +35,13 @@ GANS: dict[str, dict[str, Any]] = {
         "sample": SMALL_IMAGE,
         "bounds": [[0.0, 1.0]],
         "model": {"kind": "gan", "rnn": {"units": 16}, "gan": WIDTHS},
-        "train": {"gan": {"translation": 0.1, "cutout": 0.2, "brightness": 0.2}},
+        "train": {"learning_rate": 0.003, "gan": {"translation": 0.1, "cutout": 0.2, "brightness": 0.2}},
     },
     "clip": {
         "sample": SMALL_CLIP,
         "bounds": None,
         "model": {"kind": "gan", "rnn": {"cell": "gru", "units": 16}, "gan": {**WIDTHS, "spectral_norm": True}},
-        "train": {"gan": {"loss": "relativistic", "r2": 1.0, "penalty_every": 2}},
+        "train": {"learning_rate": 0.003, "gan": {"loss": "relativistic", "r2": 1.0, "penalty_every": 2}},
     },
 }
 
@@ -125,4 +125,4 @@ def test_gans_start_equal_learn_equally_and_generate_equal_samples(case: str, tm
         weights = {name: array for name, array in trained[one].items() if name.startswith("weights/")}
         carried = run(other, tmp_path, "gan_steps.py", asked=asked, **weights)
         samples = trained[one]["samples"]
-        assert np.abs(carried["samples"] - samples).max() <= 1e-4 * np.ptp(samples)
+        assert np.abs(carried["samples"] - samples).max() <= 1e-5 * np.ptp(samples)

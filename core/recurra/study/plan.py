@@ -9,7 +9,8 @@ The arms of one fraction and seed have the same test split, the same validation 
 same number of optimiser steps: `equal_steps` gives those with more samples fewer epochs, so that none of them merely
 trained longer. (Equal epochs would give twice the steps to twice the samples, and the real arm would lose by that
 alone.) What differs, and is against the generated samples if anything: fewer epochs are fewer validations to choose the
-best of, and every real sample is seen less often. The GAN's own training is not counted.
+best of, and every real sample is seen less often. The GAN's own training is not counted; it takes as many steps on
+every fraction as on the whole, for a GAN that saw ten times fewer batches would say nothing about ten times fewer data.
 """
 
 from __future__ import annotations
@@ -100,8 +101,9 @@ class Plan(Part):
         return self._in(self.experiment, cell, Augment())
 
     def generator(self, cell: Cell) -> Experiment:
-        """The GAN's experiment, on the cell's real samples and on no others."""
-        return self._in(self.gan, cell, self.gan.data.augment)
+        """The GAN's experiment, on the cell's real samples and on no others, for as many steps as on all of them."""
+        train = more_epochs(self.gan.train, cell.fraction)
+        return self._in(self.gan, cell, self.gan.data.augment).model_copy(update={"train": train})
 
     def recogniser(self, cell: Cell, arm: str, real: int, trained_on: int) -> Experiment:
         """An arm's experiment, given its training samples: the real ones among them, and all."""
@@ -140,6 +142,17 @@ def planned(experiment: Experiment, home: Home, fractions: Sequence[float], seed
         fault = error.errors(include_url=False)[0]
         option = f"--{fault['loc'][0]}" if fault["loc"] else "the study"
         raise InputError(f"{option}: {fault['msg'].removeprefix('Value error, ')}") from None
+
+
+def more_epochs(train: Train, fraction: float) -> Train:
+    """How to train a GAN on a fraction of the samples for as many steps as on all; it is measured as often."""
+    every = max(1, round(train.gan.measure_every / fraction))
+    changed: dict[str, Any] = {
+        "epochs": round(train.epochs / fraction),
+        "warmup_epochs": train.warmup_epochs / fraction,
+        "gan": train.gan.model_copy(update={"measure_every": every}),
+    }
+    return train.model_copy(update=changed)
 
 
 def equal_steps(train: Train, real: int, trained_on: int) -> Train:

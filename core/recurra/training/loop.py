@@ -225,7 +225,10 @@ class Training(ABC):
 
     def _out_of_patience(self) -> bool:
         stopping, now = self.experiment.train.early_stopping, self.position
-        return stopping is not None and now.epoch - 1 - now.bar_epoch >= stopping.patience
+        if stopping is None:
+            return False
+        later = (row for row in now.history if row["epoch"] > now.bar_epoch)
+        return sum(self.value(row) is not None for row in later) >= stopping.patience
 
     def _save(self) -> None:
         network = self.built.network

@@ -329,8 +329,9 @@ def test_a_seed_whose_test_split_has_other_samples_is_compared_with_itself(tmp_p
     assert 0 < len(shared) < len(per_seed[0])
 
 
-def test_a_gan_takes_as_many_steps_on_a_fraction_as_on_the_whole():
+def test_on_a_fraction_a_gan_takes_as_many_steps_and_a_recogniser_more_epochs():
     train = Train.model_validate({"epochs": 60, "gan": {"measure_every": 5}})
     tenth = more_epochs(train, 0.1)
     assert (tenth.epochs, tenth.gan.measure_every) == (600, 50)
+    assert more_epochs(train, 0.25**0.5).epochs == 120
     assert more_epochs(train, 1.0) == train

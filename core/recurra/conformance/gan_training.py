@@ -177,6 +177,14 @@ class GanTrainingSuite(Suite):
         until_then = trained(self.experiment(epochs=expected, gan={"monitor": monitor}), "one")
         assert (folder / "best.safetensors").read_bytes() == (until_then / "last.safetensors").read_bytes()
 
+    def test_patience_counts_the_epochs_that_are_measured(self, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of those measured, the second is no better than the first: the training ends there, at epoch 4 of 8."""
+        distances, measure = iter((0.1, 0.2)), Referee.measure
+        monkeypatch.setattr(Referee, "measure", lambda *args: replace(measure(*args), frechet=next(distances)))
+        stopping = self.experiment(epochs=8, gan={"measure_every": 2}, early_stopping={"patience": 1})
+        record = read_json(trained(stopping) / "train.json")
+        assert (record["stopped"], record["epochs_done"], record["best_epoch"]) == ("early stopping", 4, 2)
+
     def test_weights_kept_are_whole_gans(self, trained: Run) -> None:
         """Generator, discriminators and averages, in the canonical layout."""
         folder = trained(self.experiment(epochs=1))

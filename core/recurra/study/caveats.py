@@ -59,10 +59,10 @@ def _still_learning(plan: Plan, rows: Sequence[Row]) -> bool:
 
 def _shorter(plan: Plan, rows: Sequence[Row]) -> bool:
     """Whether an arm was allowed clearly fewer steps; where one stopped early, that was its own doing."""
-    train = plan.experiment.train
     allowed = [
         steps_of(equal_steps(train, row.real, row.real + row.generated), row.real + row.generated)
         / steps_of(train, row.real)
         for row in rows
+        for train in [plan.training(row.fraction)]
     ]
     return min(allowed) < SHORTER

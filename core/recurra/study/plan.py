@@ -9,8 +9,11 @@ The arms of one fraction and seed have the same test split, the same validation 
 same number of optimiser steps: `equal_steps` gives those with more samples fewer epochs, so that none of them merely
 trained longer. (Equal epochs would give twice the steps to twice the samples, and the real arm would lose by that
 alone.) What differs, and is against the generated samples if anything: fewer epochs are fewer validations to choose the
-best of, and every real sample is seen less often. The GAN's own training is not counted; it takes as many steps on
-every fraction as on the whole, for a GAN that saw ten times fewer batches would say nothing about ten times fewer data.
+best of, and every real sample is seen less often. The GAN's own training is not counted.
+
+On a fraction f of the samples an epoch is shorter, and as many epochs would be too few steps to learn from what there
+is: recognisers take 1 / sqrt(f) times the epochs, which lies midway between equal epochs and equal steps. The GAN takes
+1 / f times, the same number of steps on every fraction: it learns more slowly, and its best epoch is kept.
 """
 
 from __future__ import annotations
@@ -102,8 +105,19 @@ class Plan(Part):
 
     def generator(self, cell: Cell) -> Experiment:
         """The GAN's experiment, on the cell's real samples and on no others, for as many steps as on all of them."""
-        train = more_epochs(self.gan.train, cell.fraction)
-        return self._in(self.gan, cell, self.gan.data.augment).model_copy(update={"train": train})
+        judged = self.gan.evaluate.gan
+        recogniser = judged.recogniser.model_copy(
+            update={"train": more_epochs(judged.recogniser.train, cell.fraction**0.5)}
+        )
+        evaluate = self.gan.evaluate.model_copy(
+            update={"gan": judged.model_copy(update={"recogniser": recogniser})},
+        )
+        changed = {"train": more_epochs(self.gan.train, cell.fraction), "evaluate": evaluate}
+        return self._in(self.gan, cell, self.gan.data.augment).model_copy(update=changed)
+
+    def training(self, fraction: float) -> Train:
+        """How the arm `real` is trained on a fraction of the samples."""
+        return more_epochs(self.experiment.train, fraction**0.5)
 
     def recogniser(self, cell: Cell, arm: str, real: int, trained_on: int) -> Experiment:
         """An arm's experiment, given its training samples: the real ones among them, and all."""
@@ -111,7 +125,7 @@ class Plan(Part):
         chosen = augment.classical() if arm in WITH_CLASSICAL else Augment()
         if arm in WITH_GENERATED:
             chosen = chosen.model_copy(update={"gan": augment.gan, "generated": augment.generated})
-        train = equal_steps(self.experiment.train, real, trained_on)
+        train = equal_steps(self.training(cell.fraction), real, trained_on)
         return self._in(self.experiment, cell, chosen).model_copy(update={"train": train})
 
     @staticmethod
@@ -144,13 +158,14 @@ def planned(experiment: Experiment, home: Home, fractions: Sequence[float], seed
         raise InputError(f"{option}: {fault['msg'].removeprefix('Value error, ')}") from None
 
 
-def more_epochs(train: Train, fraction: float) -> Train:
-    """How to train a GAN on a fraction of the samples for as many steps as on all; it is measured as often."""
-    every = max(1, round(train.gan.measure_every / fraction))
+def more_epochs(train: Train, share: float) -> Train:
+    """How to train for 1 / share times as many epochs; warm-up and a GAN's measurements keep their parts of them."""
+    if share == 1:
+        return train
     changed: dict[str, Any] = {
-        "epochs": round(train.epochs / fraction),
-        "warmup_epochs": train.warmup_epochs / fraction,
-        "gan": train.gan.model_copy(update={"measure_every": every}),
+        "epochs": round(train.epochs / share),
+        "warmup_epochs": train.warmup_epochs / share,
+        "gan": train.gan.model_copy(update={"measure_every": max(1, round(train.gan.measure_every / share))}),
     }
     return train.model_copy(update=changed)
 

@@ -336,8 +336,9 @@ class Generated(Part):
     """How a GAN is judged: a recogniser is trained on the real training split, and one like it on generated samples."""
 
     recogniser: Recogniser = Recogniser()
-    per_class: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Samples generated for each class; left out: as many as the training split has on average."""
+    per_class: Annotated[int, Field(ge=2, le=100_000)] | None = None
+    """Samples generated for each class to train a recogniser on; left out: as many as the training split has of it. A
+    validation split of them comes on top where the real samples have one."""
     components: Annotated[int, Field(ge=2, le=1024)] = 64
     """Principal components of the real samples' features that distances are measured in."""
     neighbours: Annotated[int, Field(ge=1, le=100)] = 3

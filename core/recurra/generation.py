@@ -17,9 +17,6 @@ from recurra.normalisation import Statistics
 from recurra.progress import Progress
 from recurra.splits import SPLITS
 
-VALIDATION_EVERY = 10
-"""One generated sample of so many is for the validation, where the real dataset has one."""
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -34,10 +31,19 @@ class Samples:
 
 
 def per_class(experiment: Experiment, dataset: Dataset) -> np.ndarray:
-    """[K] int64: how many samples of each class judge a GAN, `evaluate.gan.per_class` or the training split's mean."""
-    classes = len(dataset.classes)
-    count = experiment.evaluate.gan.per_class or round(len(dataset.splits["train"]) / classes)
-    return np.full(classes, max(2, count), np.int64)
+    """[K] int64: how many samples of each class judge a GAN: `evaluate.gan.per_class`, or as many as there are to train
+    on, so that a recogniser of generated samples has what one of real ones has.
+    """
+    count = experiment.evaluate.gan.per_class
+    return dataset.count("train") if count is None else np.full(len(dataset.classes), count, np.int64)
+
+
+def to_validate(counts: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """[K] int64: how many more of each class are a validation split, in the real splits' proportion; 0 without one."""
+    if "validation" not in dataset.splits:
+        return np.zeros_like(counts)
+    share = len(dataset.splits["validation"]) / len(dataset.splits["train"])
+    return np.maximum(1, np.round(counts * share)).astype(np.int64)
 
 
 def beside_real(counts: np.ndarray, share: float) -> np.ndarray:
@@ -67,18 +73,19 @@ def generate(
     """A dataset of generated samples, written into `folder`; equal input gives equal bytes.
 
     It has the real dataset's classes, shape, dtype and normalisation, so that a recogniser takes the one for the other.
-    With `validation`, and where the real dataset has one, a part of them is a validation split.
+    `counts` [K] samples of each class are its training split. With `validation`, and where the real dataset has one, so
+    many more are a validation split.
     """
     dataset = Dataset.open(dataset_folder)
     built = trained_gan(experiment, dataset, weights)
-    validated = validation and "validation" in dataset.splits
+    held_out = to_validate(counts, dataset) if validation else np.zeros_like(counts)
     made = np.zeros((len(SPLITS), len(counts)), np.int64)
     statistics: Statistics | None = None
     done = 0
-    progress.begin("generate", int(counts.sum()), "samples")
+    progress.begin("generate", int((counts + held_out).sum()), "samples")
     with DatasetWriter(folder, dataset.sample, str(dataset.dtype), dataset.classes) as writer:
-        for block in samples(built, dataset, counts, experiment.seed):
-            held = validated & (block.numbers // len(counts) % VALIDATION_EVERY == VALIDATION_EVERY - 1)
+        for block in samples(built, dataset, counts + held_out, experiment.seed):
+            held = block.numbers // len(counts) >= counts[block.labels]
             for split, chosen in (("train", ~held), ("validation", held)):
                 if chosen.any():
                     writer.write(split, rows_of(block, chosen, dataset))

@@ -16,7 +16,7 @@ from recurra.contract import Backend, GanBackend, GanSpec, RecurrentGan
 from recurra.dataset import Dataset
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
-from recurra.latents import latents
+from recurra.latents import Purpose, latents
 from recurra.weights import check_weights, layout
 
 
@@ -82,7 +82,7 @@ def numbered(labels: np.ndarray, classes: int, start: np.ndarray | None = None) 
 
 
 def generated(
-    built: BuiltGan, labels: np.ndarray, seed: int, numbers: np.ndarray | None = None
+    built: BuiltGan, labels: np.ndarray, seed: int, numbers: np.ndarray | None = None, purpose: Purpose = ""
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(first row, x [n, T, H, W, C] float32, normalised) over all labels [N], in blocks.
 
@@ -93,7 +93,7 @@ def generated(
     size = inference_batch(spec.sample.array)
     for start in range(0, len(labels), size):
         block = slice(start, start + size)
-        yield start, built.network.generate(latents(spec, seed, rows[block]), labels[block])
+        yield start, built.network.generate(latents(spec, seed, rows[block], purpose), labels[block])
 
 
 def balanced(count: int, classes: int) -> np.ndarray:

@@ -5,11 +5,24 @@ Numbers come from a counter, not from a generator's state: any part of them can 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from recurra.contract import GanSpec, Latents
 
-STREAMS = ("content", "noise", "frames", "augment", "training content", "training noise")
+STREAMS = (
+    "content",
+    "noise",
+    "frames",
+    "augment",
+    "training content",
+    "training noise",
+    "measuring content",
+    "measuring noise",
+)
+Purpose = Literal["", "training ", "measuring "]
+"""What latents are for: samples that are kept, those of a training's steps, those that choose its best epoch."""
 
 
 def uniforms(seed: int, stream: str, rows: np.ndarray, width: int) -> np.ndarray:
@@ -33,12 +46,12 @@ def normals(seed: int, stream: str, rows: np.ndarray, width: int) -> np.ndarray:
     return pairs[:, :width].astype(np.float32)
 
 
-def latents(spec: GanSpec, seed: int, samples: np.ndarray, training: bool = False) -> Latents:
-    """The latents of samples [N], numbered from 0 in all that a seed stands for; those of a training are others."""
-    gan, prefix = spec.model.gan, "training " if training else ""
-    noise = normals(seed, f"{prefix}noise", samples, spec.sample.frames * gan.noise)
+def latents(spec: GanSpec, seed: int, samples: np.ndarray, purpose: Purpose = "") -> Latents:
+    """The latents of samples [N], numbered from 0 in all that a seed stands for; others for each purpose."""
+    gan = spec.model.gan
+    noise = normals(seed, f"{purpose}noise", samples, spec.sample.frames * gan.noise)
     return Latents(
-        normals(seed, f"{prefix}content", samples, gan.content),
+        normals(seed, f"{purpose}content", samples, gan.content),
         noise.reshape(len(samples), spec.sample.frames, gan.noise),
     )
 

@@ -43,9 +43,10 @@ def test_normals_have_the_moments_of_a_normal_distribution():
     assert np.isfinite(drawn).all()
 
 
-def test_a_training_does_not_see_the_latents_of_samples():
+@pytest.mark.parametrize("purpose", ["training ", "measuring "])
+def test_a_training_does_not_see_the_latents_of_samples(purpose):
     rows = np.arange(10)
-    shown, learnt = latents(spec(), 0, rows), latents(spec(), 0, rows, training=True)
+    shown, learnt = latents(spec(), 0, rows), latents(spec(), 0, rows, purpose)
     assert shown.content.shape == (10, 5)
     assert shown.noise.shape == (10, 6, 3)
     assert not (shown.content == learnt.content).any()

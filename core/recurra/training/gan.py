@@ -66,9 +66,10 @@ class GanTraining(Training):
         """The losses' means, and what the referee says of samples that are generated now."""
         found: dict[str, float | None] = dict.fromkeys(MEASURES)
         if measures_in(self.experiment, epoch):
-            count = self.referee.count
-            samples = generated(self.gan, balanced(count, self.gan.spec.classes), self.experiment.seed)
-            verdict = self.referee.measure(samples, balanced(count, self.gan.spec.classes))
+            # As many of each class as the referee compares with; not the samples that are judged in the end.
+            labels = self.referee.labels
+            samples = generated(self.gan, labels, self.experiment.seed, purpose="measuring ")
+            verdict = self.referee.measure(samples, labels)
             found |= {name: verdict.row()[name] for name in MEASURES}
         if epoch in self.previewed:
             self._preview(epoch)

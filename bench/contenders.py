@@ -66,7 +66,7 @@ MATCHES = (
         RECOGNISERS,
     ),
     Match(
-        Contender("recurra torch", "bench.recurra_gan", {"BENCH_BACKEND": "torch"}),
+        Contender("recurra torch GAN", "bench.recurra_gan", {"BENCH_BACKEND": "torch"}),
         (
             Rival(Contender("PyTorch loop", "bench.torch_gan", {"BENCH_FAKES": "once"}), "torch-gan"),
             Rival(Contender("PyTorch, fresh fakes", "bench.torch_gan", {"BENCH_FAKES": "twice"}), "torch-gan"),
@@ -74,7 +74,7 @@ MATCHES = (
         GANS,
     ),
     Match(
-        Contender("recurra tensorflow", "bench.recurra_gan", {"BENCH_BACKEND": "tensorflow"}),
+        Contender("recurra tensorflow GAN", "bench.recurra_gan", {"BENCH_BACKEND": "tensorflow"}),
         (
             Rival(
                 Contender("TensorFlow loop", "bench.tensorflow_gan", {"KERAS_BACKEND": "tensorflow"}),

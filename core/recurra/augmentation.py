@@ -8,29 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from recurra import draws
 from recurra.errors import InputError
 from recurra.experiment import Augment
 
 _STREAMS = {name: number for number, name in enumerate(
     ("crop", "crop_start", "reverse", "horizontal", "vertical", "rotate", "rows", "columns", "brightness")
 )}  # fmt: skip
-
-
-def mixed(value: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele et al., 2014): uint64 [...] -> uint64, well mixed."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-def uniform(stream: str, seed: int, epoch: int, samples: np.ndarray) -> np.ndarray:
-    """One number in [0, 1) for each sample: samples [N] int -> [N] float64."""
-    golden = 0x9E3779B97F4A7C15
-    state = np.zeros(len(samples), np.uint64)
-    for word in (seed, epoch, _STREAMS[stream]):
-        state = mixed(state + np.uint64((word * 0x632BE59BD9B4E019 + golden) % 2**64))
-    state = mixed(state + samples.astype(np.uint64) * np.uint64(golden))
-    return (state >> np.uint64(11)) * 2.0**-53
 
 
 def check(augment: Augment, height: int, width: int) -> None:
@@ -41,7 +25,7 @@ def check(augment: Augment, height: int, width: int) -> None:
 
 def augmented(x: np.ndarray, augment: Augment, seed: int, epoch: int, samples: np.ndarray) -> np.ndarray:
     """x [N, T, H, W, C] float32 of the samples [N] -> the same shape; x itself may be changed."""
-    draw = {name: uniform(name, seed, epoch, samples) for name in _STREAMS}
+    draw = {name: draws.uniform(seed, epoch, stream, samples) for name, stream in _STREAMS.items()}
     if augment.temporal_crop or augment.temporal_reverse:
         x = _retimed(x, augment, draw)
     if augment.flip in ("horizontal", "both"):

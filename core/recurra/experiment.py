@@ -21,6 +21,17 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+def _changed(part: Part, name: str) -> bool:
+    # Not `model_fields_set`: a copy, or a record read back, sets every field.
+    return getattr(part, name) != type(part).model_fields[name].get_default(call_default_factory=True)
+
+
+def _refuse(where: str, part: Part, why: str) -> None:
+    """A ValueError for the first field of the part that is not at its default."""
+    for name in (name for name in type(part).model_fields if _changed(part, name)):
+        raise ValueError(f"{where}.{name} has no meaning {why}; leave it out")
+
+
 class Clip(Part):
     """How clips of different lengths become clips of one length."""
 
@@ -104,7 +115,7 @@ class Augment(Part):
     """Largest part of a clip's time that is cut away; the rest is resampled to the full number of frames."""
     temporal_reverse: bool = False
     """Play a clip backwards with probability one half. Wrong where the class is a direction."""
-    gan: str | None = None
+    gan: Annotated[str, Field(min_length=1)] | None = None
     """Add generated samples to the training split: a run of a GAN that was trained on this very dataset, or its
     experiment file, which is run first where that is needed."""
     generated: Annotated[float, Field(gt=0, le=100)] = 1.0
@@ -329,6 +340,7 @@ class Recogniser(Part):
     def _recognises(self) -> Recogniser:
         if self.model is not None and self.model.kind == "gan":
             raise ValueError("a GAN is judged with a recogniser: cnn, rnn or fusion")
+        _refuse("train.gan", self.train.gan, "for the recogniser that judges a GAN")
         return self
 
 
@@ -349,11 +361,11 @@ class Evaluate(Part):
     """What is measured on the test split."""
 
     top_k: Annotated[int, Field(ge=1)] = 3
-    """The answer counts as right where the label is among so many."""
+    """The answer counts as right where the label is among so many. Not for a GAN."""
     bootstrap: Annotated[int, Field(ge=0, le=100_000)] = 2000
-    """Resamples for the 95% interval of accuracy; 0 for none."""
+    """Resamples for the 95% interval of accuracy (of a GAN, of both recognisers' accuracy); 0 for none."""
     calibration_bins: Annotated[int, Field(ge=2, le=100)] = 15
-    """Bins of equal width for the expected calibration error."""
+    """Bins of equal width for the expected calibration error. Not for a GAN."""
     gan: Generated = Generated()
     """Only for a GAN."""
 
@@ -377,14 +389,25 @@ class Experiment(Part):
     @model_validator(mode="after")
     def _used(self) -> Experiment:
         # A setting that does nothing would be believed to do something.
+        if self.data.augment.gan is None and _changed(self.data.augment, "generated"):
+            raise ValueError("data.augment.generated has no meaning without data.augment.gan; leave it out")
         if self.model.kind == "gan":
-            idle = {
-                "train.dropout": self.train.dropout > 0,
-                "data.augment.gan": self.data.augment.gan is not None,
-                "model.rnn.frame_pool": self.model.rnn.frame_pool != 1,
-            }
-            for name in (name for name, wrong in idle.items() if wrong):
-                raise ValueError(f"{name} has no meaning for a GAN; leave it out")
-            if self.train.precision != "fp32":
-                raise ValueError("train.precision: a GAN is trained in fp32")
+            self._used_by_a_gan()
+        else:
+            _refuse("train.gan", self.train.gan, "without model.kind: gan")
+            _refuse("evaluate.gan", self.evaluate.gan, "without model.kind: gan")
         return self
+
+    def _used_by_a_gan(self) -> None:
+        idle = {
+            "train": (self.train, ("dropout", "monitor")),
+            "data.augment": (self.data.augment, ("gan",)),
+            "model.rnn": (self.model.rnn, ("frame_pool",)),
+            "evaluate": (self.evaluate, ("top_k", "calibration_bins")),
+        }
+        for where, (part, names) in idle.items():
+            for name in (name for name in names if _changed(part, name)):
+                own = "; train.gan.monitor is a GAN's" if name == "monitor" else ""
+                raise ValueError(f"{where}.{name} has no meaning for a GAN; leave it out{own}")
+        if self.train.precision != "fp32":
+            raise ValueError("train.precision: a GAN is trained in fp32")

@@ -43,10 +43,11 @@ Discriminators, of samples after the augmentation A, LeakyReLU of slope 0.2. Whe
     Of a clip, the frame discriminator sees the frames that `GanBatches.frames` names. An image has no clip
     discriminator.
 
-Augmentation A (Zhao et al., 2020), of draws u [5] of a sample, all of its frames alike, in this order:
+Augmentation A (Zhao et al., 2020), of draws u [5] of a sample, all of its frames alike, worked out in float64, in this
+order:
     brightness  x + (2 u_0 - 1) brightness
-    translation by floor(u (2m + 1)) - m rows (u_1) and columns (u_2), m = floor(translation H + 1/2) or of W; 0s come
-                in
+    translation by floor(u (2m + 1)) - m rows (u_1) and columns (u_2), positive: down and right, m = floor(translation H
+                + 1/2) or of W; 0s come in
     cutout      rows r - s // 2 to r - s // 2 + s - 1 with r = floor(u_3 (H + 1)), s = floor(cutout H + 1/2), columns
                 alike with u_4 and W: 0
 
@@ -58,7 +59,7 @@ discriminator: over all frames that it sees), summed over the discriminators:
     penalties       f (r1 / 2 E |dD(x)/dx|^2 + r2 / 2 E |dD(g)/dg|^2) is added to L_D; f = `GanBatches.penalty` of the
                     step; the gradient is by what the discriminator sees (a frame, or a whole clip)
 Each side has Adam as `recurra.optimiser` writes it, with `train.gan`'s betas; weight decay and clip_norm act on each by
-itself. Then, t the steps that are done (1 after the first):
+itself. Then, t the steps that are done, this one among them (`GanBatches.first_step` + 1 after its first):
     average = d average + (1 - d) generator,  d = min(train.gan.average, (1 + t) / (10 + t))
 
 Spectral normalisation (Miyato et al., 2018) of every kernel and projection of the discriminators, W as a matrix

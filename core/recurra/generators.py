@@ -16,6 +16,7 @@ from recurra.contract import Backend, GanBackend, GanSpec, RecurrentGan
 from recurra.dataset import Dataset
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
+from recurra.gan_weights import is_trained
 from recurra.latents import Purpose, latents
 from recurra.weights import check_weights, layout
 
@@ -43,9 +44,7 @@ class BuiltGan:
 
     @property
     def parameters(self) -> int:
-        """Number of weights that are trained."""
-        from recurra.gan_weights import is_trained
-
+        """Number of weights that are trained, the discriminators' among them; the average is no more of them."""
         return sum(int(np.prod(shape)) for name, shape in layout(self.spec).items() if is_trained(name))
 
 

@@ -1,7 +1,4 @@
-"""What is random in a GAN, drawn by core, so that every backend sees the same: a pure function of a seed and a count.
-
-Numbers come from a counter, not from a generator's state: any part of them can be drawn by itself, in one go.
-"""
+"""What is random in a GAN, drawn by core from a seed and a count (`recurra.draws`): every backend sees the same."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from recurra import draws
 from recurra.contract import GanSpec, Latents
 
 STREAMS = (
@@ -26,14 +24,8 @@ Purpose = Literal["", "training ", "measuring "]
 
 
 def uniforms(seed: int, stream: str, rows: np.ndarray, width: int) -> np.ndarray:
-    """[N, width] float64 in [0, 1) for the rows [N] of a stream (splitmix64's finaliser over a counter)."""
-    from recurra.augmentation import mixed
-
-    with np.errstate(over="ignore"):
-        start = mixed(np.array([seed], np.uint64) + np.uint64(0x9E3779B97F4A7C15 * (STREAMS.index(stream) + 1) % 2**64))
-        counter = np.asarray(rows, np.uint64)[:, None] * np.uint64(width) + np.arange(width, dtype=np.uint64)
-        state = mixed(start + mixed(counter + np.uint64(0x632BE59BD9B4E019)))
-    return (state >> np.uint64(11)) * 2.0**-53
+    """[N, width] float64 in [0, 1) for the rows [N] of one of STREAMS."""
+    return draws.uniforms(seed, STREAMS.index(stream), rows, width)
 
 
 def normals(seed: int, stream: str, rows: np.ndarray, width: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from recurra.durable import read_json, write_json
 from recurra.errors import InputError, nearest
@@ -19,6 +19,9 @@ from recurra.store import Artifact, Outcome
 
 class Run:
     """One run's folder and its record, written anew (whole or not at all) after every change."""
+
+    FILE: ClassVar[str] = "run.json"
+    NOUN: ClassVar[str] = "run"
 
     def __init__(self, home: Home, folder: Path, record: dict[str, Any]) -> None:
         self.home, self.folder, self.record = home, folder, record
@@ -158,8 +161,10 @@ class Run:
         try:
             lock.acquire(timeout=1)  # longer than a look by `running` takes
         except Timeout:
-            pid = read_json(self.folder / "run.json").get("pid")
-            raise InputError(f"run {self.id} is still running (pid {pid}); wait for its end, or stop it") from None
+            pid = read_json(self.folder / self.FILE).get("pid")
+            raise InputError(
+                f"{self.NOUN} {self.id} is still running (pid {pid}); wait for its end, or stop it"
+            ) from None
         try:
             yield
         finally:
@@ -185,8 +190,8 @@ class Run:
         return self.folder / "run.lock"
 
     def save(self) -> None:
-        """Writes run.json."""
-        write_json(self.folder / "run.json", self.record)
+        """Writes the record."""
+        write_json(self.folder / self.FILE, self.record)
 
     def stage_done(self, outcome: Outcome, role: str) -> None:
         """Records a stage and the artifact that it made or found."""
@@ -214,8 +219,13 @@ class Run:
         found = self.home.store.find(*self.place(role)) if done else None
         if found is None:
             state = "is damaged or gone from the store" if done else "was not made"
-            raise InputError(f"run {self.id}: its {role} artifact {state}; `recurra resume {self.id}` makes it")
+            raise InputError(f"{self.NOUN} {self.id}: its {role} artifact {state}; {self.remedy} makes it")
         return found
+
+    @property
+    def remedy(self) -> str:
+        """The command that makes what is missing."""
+        return f"`recurra resume {self.id}`"
 
     def artifacts(self) -> Mapping[str, Artifact]:
         """The artifact of each stage that was done, by role."""

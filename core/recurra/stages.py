@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from recurra.readers.reader import Source
 
 Inputs = dict[str, Any]
+RECOGNISERS = ("dropout", "monitor", "precision")
+"""What of `train` is a recogniser's alone."""
 
 
 def open_source(experiment: Experiment, home: Path | None = None) -> Source:
@@ -56,7 +58,8 @@ def train_inputs(experiment: Experiment, dataset: Artifact, judge: Artifact | No
     """
     settings = experiment.model_dump(mode="json", include={"seed", "backend", "train"})
     # When it is saved, and which of both weights is tested, do not change what is learnt.
-    for name in ("checkpoint_seconds", "keep"):
+    idle = ["checkpoint_seconds", "keep", *(RECOGNISERS if experiment.model.kind == "gan" else ("gan",))]
+    for name in idle:
         del settings["train"][name]
     settings["model"] = experiment.model.settings()
     settings["data"] = {"augment": _classical(experiment)}
@@ -64,8 +67,6 @@ def train_inputs(experiment: Experiment, dataset: Artifact, judge: Artifact | No
     if experiment.model.kind == "gan":
         settings["evaluate"] = {"gan": _measures(experiment)}
         made_from["recogniser"] = _weights(experiment.evaluate.gan.recogniser.train, judge)
-    else:
-        del settings["train"]["gan"]
     return {"settings": settings, "from": made_from, "versions": _versions(experiment)}
 
 
@@ -123,12 +124,17 @@ def augment_inputs(dataset: Artifact, generated: Artifact) -> Inputs:
 
 def judge_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
     """What a GAN's metrics are made from: the artifacts preprocess, recogniser, train, generate and student."""
+    from recurra.judgement.findings import FORMAT
+
     settings = experiment.model_dump(mode="json", include={"seed", "backend"})
     gan, own = experiment.evaluate.gan, experiment.evaluate.gan.recogniser.train
     return {
         "settings": {
             **settings,
-            "evaluate": {"gan": gan.model_dump(mode="json", exclude={"recogniser": {"train"}})},
+            "evaluate": {
+                "bootstrap": experiment.evaluate.bootstrap,
+                "gan": gan.model_dump(mode="json", exclude={"recogniser": {"train"}}),
+            },
             "model": experiment.model.settings(),
         },
         "from": {
@@ -138,7 +144,7 @@ def judge_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> I
             "generated": artifacts["generate"].digest,
             "student": _weights(own, artifacts["student"]),
         },
-        "versions": _versions(experiment),
+        "versions": {**_versions(experiment), "judgement": FORMAT},
     }
 
 
@@ -148,10 +154,10 @@ def _versions(experiment: Experiment) -> dict[str, Any]:
     return {"contract": CONTRACT, "recurra": version("recurra"), **entry.versions}
 
 
-def report_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
-    """What the report is made from."""
+def report_inputs(experiment: Experiment, artifacts: Mapping[str, Artifact], gan: Experiment | None = None) -> Inputs:
+    """What the report is made from. `gan`: the experiment that `data.augment.gan` stands for."""
     return {
-        "settings": experiment.model_dump(mode="json"),
+        "settings": experiment.model_dump(mode="json") | ({"gan": gan.model_dump(mode="json")} if gan else {}),
         "from": {stage: artifact.digest for stage, artifact in artifacts.items()},
         "versions": {"recurra": version("recurra"), **_plugin_versions()},
     }
@@ -279,15 +285,27 @@ def evaluate(
     return store.obtain("evaluate", inputs, make, progress.note, experiment.name)
 
 
-def report(experiment: Experiment, store: Store, artifacts: Mapping[str, Artifact]) -> Outcome:
-    """The HTML report, `report.html` in the artifact, and `summary.md`, what a dashboard shows of it."""
+def report(
+    experiment: Experiment,
+    store: Store,
+    artifacts: Mapping[str, Artifact],
+    gan: Experiment | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """The HTML report, `report.html` in the artifact, and `summary.md`, what a dashboard shows of it.
+
+    `gan`: the experiment that `data.augment.gan` stands for (`recurra.gan_source.gan_of`).
+    """
+    progress = progress or Silent()
 
     def make(folder: Path) -> None:
         from recurra.report import render, summary_markdown
 
-        offered = extensions().call("recurra_report_sections", experiment=experiment, artifacts=artifacts)
-        page = render(experiment, artifacts, [section for sections in offered for section in sections])
+        plugins = extensions()
+        offered = plugins.call("recurra_report_sections", experiment=experiment, artifacts=artifacts)
+        plugins.tell_problems(progress.note)
+        page = render(experiment, artifacts, [section for sections in offered for section in sections], gan)
         (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "summary.md").write_text(summary_markdown(experiment, artifacts), encoding="utf-8")
 
-    return store.obtain("report", report_inputs(experiment, artifacts), make, name=experiment.name)
+    return store.obtain("report", report_inputs(experiment, artifacts, gan), make, name=experiment.name)

@@ -35,7 +35,7 @@ class Countdown:
         self._samples[work.kind] = self._samples.get(work.kind, 0) + work.samples
         self.spent(outcome)
         seconds = self.seconds_left()
-        time = f", about {duration(seconds)} where none is in the store yet" if seconds else ""
+        time = f", at most about {duration(seconds)}" if seconds else ""
         return f"{self.total - len(self.left)} of {self.total} trainings done, {len(self.left)} left{time}"
 
     def spent(self, outcome: Outcome) -> None:

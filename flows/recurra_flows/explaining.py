@@ -7,7 +7,7 @@ from typing import Any
 
 from recurra import stages
 from recurra.experiment import Experiment
-from recurra.gan_source import gan_of
+from recurra.gan_source import gan_of, settled
 from recurra.home import Home
 from recurra.judgement.judges import judge_of
 from recurra.run_record import stages_of
@@ -20,6 +20,7 @@ Plan = dict[str, tuple[str, Callable[[], stages.Inputs]]]
 
 def explain_stages(experiment: Experiment, home: Home) -> dict[str, dict[str, Any]]:
     """Role -> `cache` (hit or miss) and `why`. After the first miss the later stages' inputs are not known."""
+    experiment = settled(experiment, home)
     found: dict[str, Artifact] = {}
     explained: dict[str, dict[str, Any]] = {}
     plan, store = _plan(experiment, home, found), home.store
@@ -47,7 +48,7 @@ def _plan(experiment: Experiment, home: Home, found: Found) -> Plan:
     gan = gan_of(experiment, home, source)
     plan: Plan = {
         "preprocess": ("preprocess", lambda: stages.preprocess_inputs(experiment, source)),
-        "report": ("report", lambda: stages.report_inputs(experiment, found)),
+        "report": ("report", lambda: stages.report_inputs(experiment, found, gan)),
     }
     if experiment.model.kind == "gan":
         return plan | _of_gan(experiment, judge_of(experiment, source.kind), found)

@@ -12,13 +12,16 @@ from prefect import flow, tags
 
 from recurra.dataset import Dataset
 from recurra.experiment import Experiment
+from recurra.gan_source import again
 from recurra.judgement.judges import judge_of
+from recurra.stages import train_inputs
 from recurra_flows.caching import verified_once
 from recurra_flows.publishing import publish
 from recurra_flows.recording import Recorder, begun, recorded
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
 from recurra_flows.tasks import augment, generate, judge, preprocess, report, train
+from recurra_flows.watching import watch
 
 
 @flow(name="generation", flow_run_name="{experiment.name}/{experiment.backend}", persist_result=False)
@@ -39,11 +42,16 @@ def generation(experiment: Experiment, home: Path, run: str | None = None) -> st
     return str(of.folder)
 
 
-def with_generated(gan: Experiment, dataset: ArtifactRef, share: float, record: Recorder) -> ArtifactRef:
-    """The dataset with samples of a GAN beside its own training samples, `share` for each; the GAN is trained first."""
+def with_generated(experiment: Experiment, gan: Experiment, dataset: ArtifactRef, record: Recorder) -> ArtifactRef:
+    """The dataset with samples of a GAN beside its own training samples, as many as `experiment` says. The GAN is
+    trained first; that of a run only where its training is not in the store, and then it is said.
+    """
     recogniser = record("recogniser", train(_judge(gan, dataset), dataset, role="recogniser"))
+    why = again(experiment, record.run.home, train_inputs(gan, dataset.artifact(), recogniser.artifact()))
+    if why:
+        watch().progress.note(why)
     training = record("gan", train(gan, dataset, recogniser, role="gan"))
-    samples = record("generate", generate(gan, dataset, training, share))
+    samples = record("generate", generate(gan, dataset, training, experiment.data.augment.generated))
     return record("augment", augment(dataset, samples))
 
 

@@ -27,9 +27,9 @@ def recognition(experiment: Experiment, home: Path, run: str | None = None) -> s
         with opened_once():
             dataset = record("preprocess", preprocess(experiment, of.home.store.root))
         if of.gan is not None:
-            dataset = with_generated(of.gan, dataset, experiment.data.augment.generated, record)
+            dataset = with_generated(experiment, of.gan, dataset, record)
         training = record("train", train(experiment, dataset))
         evaluation = record("evaluate", evaluate(experiment, dataset, training))
-        document = record("report", report(experiment, record.made))
+        document = record("report", report(experiment, record.made, of.gan))
     publish(experiment, evaluation, document)
     return str(of.folder)

@@ -10,7 +10,7 @@ from typing import Any
 from recurra.durable import read_json
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
-from recurra.gan_source import gan_of
+from recurra.gan_source import gan_of, settled
 from recurra.home import Home
 from recurra.registry import extensions
 from recurra.run import Run
@@ -22,6 +22,7 @@ def begun(experiment: Experiment, home: Path, run: str | None) -> Run:
     """The run of that id; without one a new run of the experiment."""
     if run:
         return Run.open(Home(home), run)
+    experiment = settled(experiment, Home(home))
     return Run.create(Home(home), experiment, gan=gan_of(experiment, Home(home)))
 
 
@@ -34,6 +35,9 @@ class Recorder:
 
     def __call__(self, role: str, ref: ArtifactRef) -> ArtifactRef:
         """The reference, recorded as what the run's stage of that role made or found."""
+        if any((ref.stage, ref.key) == (made.stage, made.key) for made in self._made.values()):
+            # Another role of this run made it; Prefect answers with what it was then.
+            ref = ref.model_copy(update={"hit": True, "why": "unchanged", "seconds": 0.0})
         outcome = ref.outcome()
         self._made[role] = ref
         self.run.stage_done(outcome, role)
@@ -60,7 +64,7 @@ def recorded(run: Run) -> Iterator[Recorder]:
             yield Recorder(run)
             results = _results(run)
         except BaseException as error:
-            _failed(run, error)
+            failed(run, error)
             raise
         run.finish("done", error=None, **results)
 
@@ -75,11 +79,12 @@ def ended(run: Run) -> Iterator[None]:
             with suppress(RecurraError, OSError):  # the failure that is raised matters more
                 left = Run.open(run.home, str(run.folder))
                 if left.record["status"] == "running":
-                    _failed(left, error)
+                    failed(left, error)
             raise
 
 
-def _failed(run: Run, error: BaseException) -> None:
+def failed(run: Run, error: BaseException) -> None:
+    """Records how it ended: `failed`, or `stopped` by Ctrl-C and its like."""
     if isinstance(error, Exception):
         run.finish("failed", error=str(error))
     else:

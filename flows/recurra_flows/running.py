@@ -10,7 +10,7 @@ from typing import Protocol
 from recurra import stages
 from recurra.capabilities import able_backend
 from recurra.experiment import Experiment
-from recurra.gan_source import gan_of
+from recurra.gan_source import gan_of, settled
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.run import Run
@@ -67,6 +67,7 @@ def _executed(
     # While the server starts: what is wrong with the source is said at once, and what it needs is imported.
     source = opened(experiment, home.path)
     stages.preprocess_inputs(experiment, source)
+    experiment = experiment if run else settled(experiment, home)
     gan = run.gan if run else gan_of(experiment, home, source)
     if gan is not None:
         able_backend(gan)

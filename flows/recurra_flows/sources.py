@@ -33,7 +33,8 @@ def opened_once() -> Iterator[None]:
 
 def opened(experiment: Experiment, home: Path) -> Source:
     """The experiment's source; downloads and digests are kept in `home`."""
-    kept, key = _kept.get(), f"{home} {experiment.data.model_dump_json()}"
+    # Which of its samples are used, and how they are changed while training, is nothing to a source.
+    kept, key = _kept.get(), f"{home} {experiment.data.model_dump_json(exclude={'augment', 'train_fraction'})}"
     if kept is not None and key in kept:
         return kept[key]
     source = stages.open_source(experiment, home)

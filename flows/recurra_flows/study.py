@@ -15,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from recurra.dataset import Dataset
 from recurra.durable import read_json
+from recurra.errors import RecurraError
 from recurra.experiment import Experiment
 from recurra.generation import beside_real
 from recurra.home import Home
@@ -26,7 +27,7 @@ from recurra.study.record import Study
 from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
 from recurra_flows.countdown import Countdown, Work
 from recurra_flows.publishing import artifact_key
-from recurra_flows.recording import Recorder
+from recurra_flows.recording import Recorder, failed
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
 from recurra_flows.tasks import augment, evaluate, generate, preprocess, train
@@ -38,9 +39,10 @@ def study(plan: Plan, home: Path, folder: str | None = None) -> str:
     """Runs a study; `folder` is that of its record, where it has one already. Returns that folder."""
     of = Study.at(Home(home), Path(folder)) if folder else Study.begin(Home(home), plan)
     with _recorded(of) as record, verified_once(), tags(plan.experiment.backend, plan.experiment.model.kind, "study"):
-        datasets = {cell: _dataset(plan, cell, of.home.store.root, record) for cell in plan.cells()}
+        with opened_once():
+            datasets = {cell: _dataset(plan, cell, of.home.store.root, record) for cell in plan.cells()}
         ahead = {role: work for cell, dataset in datasets.items() for role, work in _work(plan, cell, dataset)}
-        learn = _Trainer(record, Countdown(ahead))
+        learn = _Trainer(plan, record, Countdown(ahead))
         for cell, dataset in datasets.items():
             joined = _with_generated(plan, cell, dataset, learn)
             for arm in plan.arms:
@@ -57,11 +59,8 @@ def _recorded(of: Study) -> Iterator[Recorder]:
     with of.held():
         try:
             yield Recorder(of)
-        except Exception as error:
-            of.finish("failed", error=str(error))
-            raise
-        except BaseException:
-            of.finish("stopped", error="stopped by the user or the system")
+        except BaseException as error:
+            failed(of, error)
             raise
         of.finish("done", error=None)
 
@@ -69,16 +68,35 @@ def _recorded(of: Study) -> Iterator[Recorder]:
 class _Trainer:
     """Trains networks, and says how many are left."""
 
-    def __init__(self, record: Recorder, countdown: Countdown) -> None:
-        self.record, self.countdown = record, countdown
+    def __init__(self, plan: Plan, record: Recorder, countdown: Countdown) -> None:
+        self.plan, self.record, self.countdown = plan, record, countdown
 
     def __call__(
         self, role: str, experiment: Experiment, dataset: ArtifactRef, judge: ArtifactRef | None = None
     ) -> ArtifactRef:
         """The trained network."""
-        ref = self.record(role, train(experiment, dataset, judge, role=role))
+        with self._named(role):
+            ref = self.record(role, train(experiment, dataset, judge, role=role))
         watch().progress.note(self.countdown.done(role, ref.outcome()))
         return ref
+
+    @contextmanager
+    def _named(self, role: str) -> Iterator[None]:
+        """Adds to a failure which of the networks it was, and the file whose fields are meant."""
+        try:
+            yield
+        except RecurraError as error:
+            named = type(error)(f"{role}{self._settings_of(role)}: {error}")
+            for note in getattr(error, "__notes__", ()):
+                named.add_note(note)
+            raise named from error
+
+    def _settings_of(self, role: str) -> str:
+        gan, file = self.plan.experiment.data.augment.gan, self.record.run.record["file"]
+        if role.endswith("-recogniser"):
+            return f" ({gan}, evaluate.gan.recogniser)"
+        file = gan if role.endswith("-gan") else file
+        return f" ({file})" if file else ""
 
     def also(self, role: str, ref: ArtifactRef) -> ArtifactRef:
         """The reference of another stage, recorded."""
@@ -88,8 +106,7 @@ class _Trainer:
 
 def _dataset(plan: Plan, cell: Cell, store: Path, record: Recorder) -> ArtifactRef:
     role = cell.role("preprocess")
-    with opened_once():
-        return record(role, preprocess.with_options(task_run_name=role)(plan.data(cell), store))
+    return record(role, preprocess.with_options(task_run_name=role)(plan.data(cell), store))
 
 
 def _work(plan: Plan, cell: Cell, dataset: ArtifactRef) -> Iterator[tuple[str, Work]]:
@@ -97,7 +114,7 @@ def _work(plan: Plan, cell: Cell, dataset: ArtifactRef) -> Iterator[tuple[str, W
     found = Dataset.open(dataset.artifact().path)
     counts, share = found.count("train"), plan.experiment.data.augment.generated
     real, trained_on = int(counts.sum()), int(counts.sum() + beside_real(counts, share).sum())
-    gan = plan.generator(cell)
+    gan = plan.generator(cell, real)
     judge = judge_of(gan, found.sample.kind)
     yield cell.role("recogniser"), Work("recogniser", judge.train.epochs * real)
     yield cell.role("gan"), Work("gan", gan.train.epochs * real)
@@ -109,12 +126,12 @@ def _work(plan: Plan, cell: Cell, dataset: ArtifactRef) -> Iterator[tuple[str, W
 
 def _with_generated(plan: Plan, cell: Cell, dataset: ArtifactRef, learn: _Trainer) -> ArtifactRef:
     """The dataset with samples of a GAN that was trained on it."""
-    gan, share = plan.generator(cell), plan.experiment.data.augment.generated
+    gan, share = plan.generator(cell, _training_samples(dataset)), plan.experiment.data.augment.generated
     judge = judge_of(gan, Dataset.open(dataset.artifact().path).sample.kind)
     recogniser = learn(cell.role("recogniser"), judge, dataset)
     training = learn(cell.role("gan"), gan, dataset, recogniser)
     role = cell.role("generate")
-    samples = learn.also(role, generate.with_options(task_run_name=role)(gan, dataset, training, share))
+    samples = learn.also(role, generate(gan, dataset, training, share, role=role))
     role = cell.role("augment")
     return learn.also(role, augment.with_options(task_run_name=role)(dataset, samples))
 
@@ -123,7 +140,7 @@ def _arm(plan: Plan, cell: Cell, arm: str, real: ArtifactRef, trained_on: Artifa
     experiment = plan.recogniser(cell, arm, _training_samples(real), _training_samples(trained_on))
     training = learn(cell.role(arm, "train"), experiment, trained_on)
     role = cell.role(arm, "evaluate")
-    learn.also(role, evaluate.with_options(task_run_name=role)(experiment, trained_on, training))
+    learn.also(role, evaluate(experiment, trained_on, training, role=role))
 
 
 def _training_samples(dataset: ArtifactRef) -> int:

@@ -15,6 +15,7 @@ from recurra.store import Outcome
 from recurra.study.plan import Plan
 from recurra.study.record import Study
 from recurra_flows import api
+from recurra_flows.recording import failed
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch, watched
 
@@ -35,6 +36,11 @@ class Spectator(Protocol):
 
 def execute(home: Home, plan: Plan, spectator: Spectator, file: Path | None = None, debug: bool = False) -> Study:
     """The study, to its end. Raises what a stage raised."""
+    with opened_once():
+        return _executed(home, plan, spectator, file, debug)
+
+
+def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, debug: bool) -> Study:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
     from prefect import tags
@@ -44,8 +50,7 @@ def execute(home: Home, plan: Plan, spectator: Spectator, file: Path | None = No
 
     # While the server starts: what is wrong with the source or a backend is said at once.
     first = plan.data(next(plan.cells()))
-    with opened_once():
-        stages.preprocess_inputs(first, opened(first, home.path))
+    stages.preprocess_inputs(first, opened(first, home.path))
     for asked in (plan.experiment, plan.gan):
         able_backend(asked)
     wait()
@@ -72,4 +77,4 @@ def _ended(home: Home, folder: Path, error: BaseException) -> None:
     with suppress(RecurraError, OSError):  # the failure that is raised matters more
         left = Study.at(home, folder)
         if left.record["status"] == "running":
-            left.finish("failed" if isinstance(error, Exception) else "stopped", error=str(error))
+            failed(left, error)

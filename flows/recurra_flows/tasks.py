@@ -62,19 +62,25 @@ def train(
         return _in_worker("train", role, experiment, refs, progress)
 
 
-@task(name="evaluate", retries=1, **_cached("evaluate", stages.evaluate_inputs))
-def evaluate(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef) -> ArtifactRef:
+@task(name="evaluate", task_run_name="{role}", retries=1, **_cached("evaluate", stages.evaluate_inputs))
+def evaluate(
+    experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, role: str = "evaluate"
+) -> ArtifactRef:
     """Predictions and metrics of the test split."""
-    return _in_worker("evaluate", "evaluate", experiment, {"dataset": dataset, "training": training}, watch().progress)
+    return _in_worker("evaluate", role, experiment, {"dataset": dataset, "training": training}, watch().progress)
 
 
-@task(name="generate", retries=1, **_cached("generate", stages.generate_inputs))
+@task(name="generate", task_run_name="{role}", retries=1, **_cached("generate", stages.generate_inputs))
 def generate(
-    experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, share: float | None = None
+    experiment: Experiment,
+    dataset: ArtifactRef,
+    training: ArtifactRef,
+    share: float | None = None,
+    role: str = "generate",
 ) -> ArtifactRef:
     """A dataset of generated samples: to judge the GAN, or `share` for each real one."""
     refs = {"dataset": dataset, "training": training}
-    return _in_worker("generate", "generate", experiment, refs, watch().progress, share=share)
+    return _in_worker("generate", role, experiment, refs, watch().progress, share=share)
 
 
 @task(name="augment", retries=1, **_cached("augment", stages.augment_inputs))
@@ -93,11 +99,11 @@ def judge(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> Artif
 
 
 @task(name="report", retries=0, **_cached("report", stages.report_inputs))
-def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
-    """The HTML report. `artifacts`: those of all stages before it, by role."""
+def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef], gan: Experiment | None = None) -> ArtifactRef:
+    """The HTML report. `artifacts`: those of all stages before it, by role; `gan`: what `data.augment.gan` names."""
     store = next(iter(artifacts.values())).store
     made = {role: ref.artifact() for role, ref in artifacts.items()}
-    return ArtifactRef.of(store, stages.report(experiment, Store(store), made))
+    return ArtifactRef.of(store, stages.report(experiment, Store(store), made, gan, watch().progress))
 
 
 def _in_worker(

@@ -25,8 +25,11 @@ class Augmentation:
 
     def __call__(self, x: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         """Samples [B, T, H, W, C], draws [B, 5] in [0, 1) -> samples."""
+        # float64, so that every backend rounds a product down to the same number.
+        draws = tf.cast(draws, tf.float64)
         if self._brightness:
-            x = x + ((2.0 * draws[:, 0] - 1.0) * self._brightness)[:, *[tf.newaxis] * 4]
+            added = tf.cast((2.0 * draws[:, 0] - 1.0) * self._brightness, x.dtype)
+            x = x + added[:, *[tf.newaxis] * 4]
         if any(self._margins):
             x = self._translated(x, draws[:, 1:3])
         if all(self._holes):
@@ -35,7 +38,7 @@ class Augmentation:
 
     def _translated(self, x: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         frames, height, width, channels = sizes(x)
-        spans = tf.constant([2.0 * margin + 1.0 for margin in self._margins])
+        spans = tf.constant([2.0 * margin + 1.0 for margin in self._margins], draws.dtype)
         rows, columns = tf.unstack(tf.cast(tf.floor(draws * spans), tf.int32) - tf.constant(self._margins), axis=1)
         lines = tf.reshape(x, [-1, frames, height, width * channels])
         # A pixel's channels lie side by side, so a column is as many places.

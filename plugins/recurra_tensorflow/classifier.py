@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from recurra.contract import Batches, ClassifierSpec, StepRecords, Weights
+from recurra.optimiser import check_state
+from recurra.weights import check_weights, layout
 from recurra_tensorflow.adam import Adam
 from recurra_tensorflow.cnn import Cnn
 from recurra_tensorflow.framework import tf
@@ -23,7 +25,7 @@ class TensorFlowClassifier:
     """`recurra.contract.Classifier` on one TensorFlow device; every graph is traced once, for any batch size."""
 
     def __init__(self, spec: ClassifierSpec, device: str, seed: int) -> None:
-        self._train, self._device, self._seed = spec.train, device, seed
+        self._spec, self._train, self._device, self._seed = spec, spec.train, device, seed
         self._precision = Precision.of(spec.train.precision)
         with tf.device(device):
             self._variables = Variables(spec, "weights")
@@ -58,7 +60,8 @@ class TensorFlowClassifier:
         return self._variables.arrays()
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Takes over weights in canonical layout."""
+        """Takes over weights; an InputError where they are not this network's."""
+        check_weights(weights, self._spec, "weights")
         self._variables.load(weights)
 
     def training_state(self) -> dict[str, np.ndarray]:
@@ -66,7 +69,8 @@ class TensorFlowClassifier:
         return self._adam.state()
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes over the optimiser's state."""
+        """Takes over the optimiser's state from any backend; `backend.*` entries are none of this one's."""
+        check_state(state, layout(self._spec))
         self._adam.load_state(state)
 
     def _steps(self, x: tf.Tensor, y: tf.Tensor, learning_rates: tf.Tensor) -> Tensors:

@@ -10,7 +10,8 @@ import numpy as np
 
 from recurra.contract import GanBatches, GanRecords, GanSpec, Latents, Weights
 from recurra.gan_weights import AVERAGE, is_generators, is_trained
-from recurra.weights import layout
+from recurra.optimiser import check_state
+from recurra.weights import check_weights, layout
 from recurra_tensorflow.adam import Adam
 from recurra_tensorflow.augment import Augmentation
 from recurra_tensorflow.discriminators import Discriminators
@@ -26,7 +27,7 @@ REAL, FAKE, FAKE_AGAIN = range(3)
 
 
 class Step(NamedTuple):
-    """One step of `GanBatches`, its fields in the same order."""
+    """One step of `GanBatches`, its fields in the same order, and its number."""
 
     x: tf.Tensor
     labels: tf.Tensor
@@ -37,6 +38,8 @@ class Step(NamedTuple):
     penalty: tf.Tensor
     generator_rate: tf.Tensor
     discriminator_rate: tf.Tensor
+    done: tf.Tensor
+    """t: steps that are done after this one."""
 
 
 class TensorFlowGan:
@@ -73,6 +76,7 @@ class TensorFlowGan:
             batches.penalty,
             batches.generator_rates,
             batches.discriminator_rates,
+            np.arange(1, len(batches.x) + 1, dtype=np.int64) + batches.first_step,
         )
         return GanRecords(*(record.numpy() for record in records))
 
@@ -92,7 +96,8 @@ class TensorFlowGan:
         return {name: arrays[name] for name in layout(self._spec)}
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Takes over weights in canonical layout."""
+        """Takes over weights; an InputError where they are not this network's."""
+        check_weights(weights, self._spec, "weights")
         for variables in (self._generator_weights, self._discriminator_weights, self._vectors):
             variables.load(weights)
         self._average_weights.load(
@@ -104,7 +109,8 @@ class TensorFlowGan:
         return self._generator_adam.state() | self._discriminator_adam.state()
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes over the optimisers' state."""
+        """Takes over the optimisers' state from any backend; `backend.*` entries are none of this one's."""
+        check_state(state, {name: shape for name, shape in layout(self._spec).items() if is_trained(name)})
         self._generator_adam.load_state(state)
         self._discriminator_adam.load_state(state)
 
@@ -123,6 +129,7 @@ class TensorFlowGan:
             tf.TensorSpec([None, None, chosen], tf.int64),
             tf.TensorSpec([None, 3, None, 5], tf.float32),
             *[numbers] * 3,
+            tf.TensorSpec([None], tf.int64),
         ]
         self._graph_steps = tf.function(self._steps, input_signature=steps, autograph=False)
         self._graph_generate = tf.function(self._generate, input_signature=[*latents, labels], autograph=False)
@@ -153,7 +160,7 @@ class TensorFlowGan:
         made, upstream = self._generator_loss(step, real, samples)
         gradients = tape.gradient([samples], generators, [upstream])
         self._generator_adam.apply([tf.convert_to_tensor(g) for g in gradients], step.generator_rate)
-        self._follow()
+        self._follow(step.done)
         return carry, (judged, made, penalty, *rights)
 
     def _seen(self, x: tf.Tensor, step: Step, which: int) -> Tensors:
@@ -203,9 +210,9 @@ class TensorFlowGan:
             loss = generator_loss(self._settings.loss, fake, lambda: judge(real))
         return loss, tf.convert_to_tensor(tape.gradient(loss, samples))
 
-    def _follow(self) -> None:
+    def _follow(self, done: tf.Tensor) -> None:
         """One step of the moving average."""
-        done = tf.cast(self._generator_adam.step, tf.float32)
+        done = tf.cast(done, tf.float32)
         decay = tf.minimum(self._settings.average, (1.0 + done) / (10.0 + done))
         for average, weight in zip(self._average_weights.all(), self._generator_weights.all(), strict=True):
             average.assign(decay * average + (1.0 - decay) * weight)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recurra.errors import InputError
 from recurra.experiment import Train
 from recurra.optimiser import BETA_1, BETA_2, EPSILON
 from recurra.weights import is_kernel
@@ -52,21 +51,9 @@ class Adam:
         return arrays
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes over what such a state (`check_state`) says of the view's weights."""
+        """Takes over what a whole state (`recurra.optimiser.check_state`) says of the view's weights."""
         for prefix, moment in _MOMENTS.items():
             arrays = {name: state[f"{prefix}{name}"] for name in self.view.shapes}
             self.view.write(arrays, lambda parameter, moment=moment: self.optimiser.state[parameter][moment])
         for parameter in self.parameters:
             self.optimiser.state[parameter]["step"].fill_(state["adam.step"].item())
-
-
-def check_state(state: Mapping[str, np.ndarray], view: CanonicalView) -> None:
-    """An InputError unless the state is that of an optimiser of these weights, no more and no less."""
-    expected = {f"{prefix}{name}": shape for prefix in _MOMENTS for name, shape in view.shapes.items()}
-    found = [name for name in state if name.startswith(tuple(_MOMENTS))]
-    for name in ["adam.step", *expected, *found]:
-        if name not in state:
-            raise InputError(f"training state: '{name}' is missing; was it saved by a training of this experiment?")
-        if name != "adam.step" and (name not in expected or state[name].shape != expected[name]):
-            wanted = f"expected {list(expected[name])}" if name in expected else "has no place in this network"
-            raise InputError(f"training state: '{name}' of shape {list(state[name].shape)}: {wanted}")

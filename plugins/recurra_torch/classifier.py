@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recurra.contract import Batches, ClassifierSpec, StepRecords, Weights
+from recurra.optimiser import check_state
 from recurra.weights import check_weights, layout
-from recurra_torch.adam import Adam, check_state
+from recurra_torch.adam import Adam
 from recurra_torch.devices import on_device
 from recurra_torch.dropout import Dropout
 from recurra_torch.network import Network
@@ -84,5 +85,5 @@ class TorchClassifier:
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over Adam's state from any backend; `backend.*` entries are none of this one's."""
-        check_state(state, self.view)
+        check_state(state, self.view.shapes)
         self.adam.load_state(state)

@@ -12,8 +12,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from recurra.contract import GanBatches, GanRecords, GanSpec, Latents, Weights
 from recurra.gan_weights import AVERAGE, is_generators, is_trained
+from recurra.optimiser import check_state
 from recurra.weights import check_weights, layout
-from recurra_torch.adam import Adam, check_state
+from recurra_torch.adam import Adam
 from recurra_torch.augment import Augmentation, Changes
 from recurra_torch.devices import on_device
 from recurra_torch.discriminators import Discriminator, Discriminators
@@ -37,7 +38,7 @@ class Step:
     generator_rate: float
     discriminator_rate: float
     done: int
-    """Steps that are done after this one."""
+    """t: steps that are done after this one."""
 
 
 class TorchGan:
@@ -161,6 +162,6 @@ class TorchGan:
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over the optimisers' states from any backend; `backend.*` entries are none of this one's."""
-        check_state(state, self.trained)
+        check_state(state, self.trained.shapes)
         self.generator_adam.load_state(state)
         self.discriminator_adam.load_state(state)

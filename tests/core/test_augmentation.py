@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.augmentation import augmented, check, uniform
+from recurra.augmentation import augmented, check
 from recurra.errors import InputError
 from recurra.experiment import Augment
 
@@ -25,15 +25,6 @@ def test_a_sample_is_changed_the_same_way_in_whatever_batch_it_stands(order: lis
     whole = augmented(x.copy(), EVERYTHING, seed, epoch, samples)
     shuffled = augmented(x[order].copy(), EVERYTHING, seed, epoch, samples[order])
     assert np.array_equal(whole[order], shuffled)
-
-
-def test_seed_and_epoch_change_the_draw_and_draws_are_uniform() -> None:
-    samples = np.arange(100_000)
-    first, other = uniform("rows", 0, 1, samples), uniform("rows", 0, 2, samples)
-    assert 0 <= first.min() < first.max() < 1
-    assert abs(np.corrcoef(first, other)[0, 1]) < 0.02
-    assert abs(np.corrcoef(first, uniform("columns", 0, 1, samples))[0, 1]) < 0.02
-    assert np.abs(np.histogram(first, 10)[0] - 10_000).max() < 500
 
 
 def test_a_flip_mirrors_about_half_of_the_samples_and_leaves_the_others() -> None:

@@ -35,6 +35,9 @@ def test_overrides_reach_any_depth_and_create_optional_parts(tmp_path: Path) -> 
     assert experiment.data.size == (28, 28)
 
 
+GAN = "data: {source: x}\nmodel: {kind: gan}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -52,6 +55,21 @@ def test_overrides_reach_any_depth_and_create_optional_parts(tmp_path: Path) -> 
         ("data: {source: x}\ntrain: 5", "train: expected fields (epochs, batch_size"),
         ("data: {source: x}\nname: ../../etc", "name: expected letters, digits, dot, dash and underscore"),
         ("data: {source: x}\ndevice: cuda", "device: expected auto, cpu, gpu or gpu:N, found 'cuda'"),
+        (GAN + "train: {monitor: val_loss}", "train.monitor has no meaning for a GAN"),
+        (GAN + "train: {dropout: 0.5}", "train.dropout has no meaning for a GAN"),
+        (GAN + "evaluate: {top_k: 2}", "evaluate.top_k has no meaning for a GAN"),
+        (GAN + "evaluate: {calibration_bins: 9}", "evaluate.calibration_bins has no meaning for a GAN"),
+        (
+            GAN + "evaluate: {gan: {recogniser: {train: {gan: {r1: 2}}}}}",
+            "evaluate.gan.recogniser: train.gan.r1 has no meaning for the recogniser that judges a GAN",
+        ),
+        ("data: {source: x}\ntrain: {gan: {r1: 2}}", "train.gan.r1 has no meaning without model.kind: gan"),
+        ("data: {source: x}\nevaluate: {gan: {neighbours: 5}}", "evaluate.gan.neighbours has no meaning without"),
+        (
+            "data: {source: x, augment: {generated: 2}}",
+            "data.augment.generated has no meaning without data.augment.gan",
+        ),
+        ("data: {source: x, augment: {gan: ''}}", "data.augment.gan: string should have at least 1 character"),
         ("model: {}", "data: missing, and needed"),
         ("data: [", "not valid YAML: line 1, column 8"),
         ("data: {source: x}\ndata: {source: y}", "line 2, column 1: 'data' is given twice"),
@@ -67,6 +85,12 @@ def test_what_is_wrong_is_one_line_that_names_the_field(tmp_path: Path, text: st
     assert str(caught.value).startswith(f"{path}: ")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [GAN, MINIMAL])
+def test_settings_at_their_defaults_may_be_written_out(tmp_path: Path, text: str) -> None:
+    experiment = load_experiment(write(tmp_path, text))
+    assert validate(experiment.model_dump(mode="json"), "all of them") == experiment
 
 
 @pytest.mark.parametrize("override", ["train.epochs", "=3", "train.epochs=[", "train.epochz=3"])

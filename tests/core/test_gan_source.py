@@ -11,7 +11,7 @@ from recurra import stages
 from recurra.config import load_experiment
 from recurra.errors import InputError
 from recurra.experiment import Experiment
-from recurra.gan_source import gan_of
+from recurra.gan_source import again, gan_of, settled
 from recurra.home import Home
 from recurra.run import Run
 from recurra.store import key_of
@@ -115,7 +115,36 @@ def test_what_cannot_be_meant_is_refused_in_one_line(home: Home, gan: str, words
 def test_a_run_of_a_recogniser_is_refused(home: Home, ran: Callable[..., Run]) -> None:
     run = ran("model.kind=cnn")
     with pytest.raises(InputError, match=f"run {run.id} is no GAN, its model.kind is cnn"):
-        gan_of(takes("latest"), home)
+        gan_of(takes(run.id), home)
+
+
+def test_the_latest_is_that_of_a_gan_and_is_settled_to_its_id(home: Home, ran: Callable[..., Run]) -> None:
+    run = ran("seed=3")
+    Run.create(home, load_experiment(Path("g.yaml"), ["model.kind=cnn", "name=later"]))
+    for name in ("latest", run.id, str(run.folder)):
+        assert settled(takes(name), home).data.augment.gan == run.id
+    elsewhere = Home(Path("elsewhere"))
+    assert settled(takes(str(run.folder)), elsewhere).data.augment.gan == str(run.folder)
+    assert settled(takes("g.yaml"), home) == takes("g.yaml")
+
+
+def test_a_dataset_of_another_version_is_the_same_and_the_training_is_done_again(
+    home: Home, ran: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, now = ran("seed=3"), stages.preprocess_inputs
+    made = {"settings": {"seed": 3}, "versions": {"recurra": "1"}}
+    run.stage_done(home.store.obtain("train", made, lambda folder: None), "train")
+    monkeypatch.setattr(stages, "preprocess_inputs", lambda *of: {**now(*of), "versions": {"recurra": "999"}})
+    experiment = takes(run.id, "data.size=4")
+    assert gan_of(experiment, home) == run.experiment
+    assert again(experiment, home, made) == ""
+    said = again(experiment, home, {**made, "versions": {"recurra": "2"}})
+    assert said == f"data.augment.gan: the GAN of run {run.id} is trained again (versions.recurra 1 -> 2)"
+    other = again(takes(str(run.folder)), Home(Path("elsewhere")), made)
+    assert other.endswith(f"is trained again ({home.path} has its training, and not this home)")
+    assert again(takes("g.yaml"), home, {"of": "nothing"}) == ""
+    with pytest.raises(InputError, match=r"was trained on another dataset \(data\.size"):
+        gan_of(takes(run.id), home)
 
 
 def test_a_source_is_the_same_however_it_is_written(home: Home) -> None:

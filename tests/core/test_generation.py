@@ -1,17 +1,19 @@
 """Generated samples: as a dataset, beside real ones, and as files."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from recurra.contract import GanSpec
 from recurra.errors import InputError
 from recurra.experiment import Experiment, Gan, Model, Rnn
-from recurra.export import export, folder_name
+from recurra.export import export, folder_names
 from recurra.generation import generate, per_class, samples
 from recurra.generators import BuiltGan, gan_spec_for, numbered
 from recurra.joining import join
@@ -192,7 +194,44 @@ def test_what_fails_half_way_leaves_nothing(real, tmp_path):
 
 def test_class_names_become_folders_within_the_one_that_was_asked_for():
     names = ["T-shirt/top", "..", "", "50%", "50%25", "a\nb"]
-    folders = [folder_name(name) for name in names]
+    folders = folder_names(names)
     assert folders[:2] == ["T-shirt%2Ftop", "%2E%2E"]
     assert len({*folders}) == len(names)
     assert not any("/" in folder for folder in folders)
+
+
+@given(st.lists(st.text(max_size=5), unique=True, max_size=8))
+def test_no_two_classes_share_a_folder_even_where_cases_are_one(names):
+    assert len({folder.casefold() for folder in folder_names(names)}) == len(names)
+
+
+def test_samples_of_oddly_named_classes_are_read_again_and_a_note_says_their_folders(real, tmp_path):
+    odd = replace(real, classes=(".cat", "train", "Test"))
+    (note,) = export(some(odd), odd, tmp_path / "out")
+    assert note.endswith("'.cat' is %2Ecat, 'train' is %74rain, 'Test' is %54est")
+    data = experiment().data.model_copy(update={"source": str(tmp_path / "out")})
+    source = open_source(data.source, data)
+    assert (sorted(source.classes), len(source.samples)) == (["%2Ecat", "%54est", "%74rain"], 6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "wanted", "ending", "notes"),
+    [(1, "auto", "npy", 0), (3, "auto", "parquet", 0), (1, "npy", "npy", 0), (3, "npy", "npy", 1)],
+)
+def test_float_images_are_read_again_as_images(source_of, tmp_path, channels, wanted, ending, notes):
+    pixels = np.random.default_rng(0).random((60, 1, 8, 8, channels)).astype(np.float32)
+    real = dataset_of(source_of(list(pixels), [row % 3 for row in range(60)]), tmp_path / "real")
+    said = export(some(real), real, tmp_path / "out", wanted)
+    assert len(said) == notes
+    assert {path.suffix for path in (tmp_path / "out").rglob("*.*")} == {f".{ending}"}
+    kind = "images" if any("data.kind: images" in line for line in said) else "auto"
+    data = experiment().data.model_copy(update={"source": str(tmp_path / "out"), "kind": kind})
+    assert open_source(data.source, data).kind == "image"
+
+
+def test_8_bit_clips_keep_their_equal_frames(source_of, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 4, 8, 8, 1), dtype=np.uint8)
+    real = dataset_of(source_of(list(pixels), [row % 3 for row in range(30)], kind="clip"), tmp_path / "real")
+    export(some(real), real, tmp_path / "out")  # every frame of a sample is the same
+    assert np.load(tmp_path / "out" / "a" / "000000.npy").shape == (4, 8, 8, 1)
+    assert "equal frames" in export(some(real), real, tmp_path / "gifs", "gif")[0]

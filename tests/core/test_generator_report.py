@@ -49,11 +49,16 @@ class Example:
         measured: bool = True,
         symptoms: Sequence[str] = (),
         close: float = 0.012,
+        nearer: tuple[float, float] = (0.52, 0.04),
+        compared: int = 400,
+        kernel: tuple[float, float] = (0.4, 0.05),
+        known: float = 0.97,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.classes, self.sample, self.dtype = tuple(classes), sample, dtype
         self.epochs, self.measure_every, self.measured = epochs, measure_every, measured
         self.symptoms, self.close, self.random = list(symptoms), close, np.random.default_rng(0)
+        self.nearer, self.compared, self.kernel, self.known = nearer, compared, kernel, known
         adversarial = Adversarial(measure_every=measure_every, **(settings or {}))
         self.experiment = Experiment(
             name="example",
@@ -113,8 +118,9 @@ class Example:
             (folder / f"{name}.safetensors").write_bytes(name.encode())
         count = max(len(self.classes), 24 // len(self.classes) * len(self.classes))
         for epoch in range(1, min(self.epochs, 16) + 1):
-            samples = self.pixels(np.arange(count) % len(self.classes), noise=1 / epoch)
-            write_arrays(folder / f"preview-{epoch:06}.safetensors", {"pixels": samples})
+            labels = np.arange(count) % len(self.classes)
+            arrays = {"pixels": self.pixels(labels, noise=1 / epoch), "labels": labels}
+            write_arrays(folder / f"preview-{epoch:06}.safetensors", arrays)
         write_json(folder / "train.json", self.record() | {"symptoms": self.symptoms, "measured": 2000})
 
     def row(self, epoch: int) -> Json:
@@ -142,15 +148,23 @@ class Example:
 
     def metrics(self) -> Json:
         classes, known = len(self.classes), self.measured
-        floors = {"frechet": (12.5, 3.25), "kernel": (0.4, -0.01), "precision": (0.81, 0.92), "recall": (0.55, 0.93)}
+        floors = {
+            "frechet": (12.5, 3.25),
+            "kernel": (self.kernel[0], -0.01),
+            "precision": (0.81, 0.92),
+            "recall": (0.55, 0.93),
+        }
         floors["diversity"] = (0.7, 0.97)
         measures = {
             name: {"value": value if known else None, "floor": floor if known else None}
             for name, (value, floor) in floors.items()
         }
+        errors = (self.kernel[1], 0.001) if known else (None, None)
+        measures["kernel"] |= dict(zip(("value_error", "floor_error"), errors, strict=True))
         tested = {"accuracy": 0.7125, "low": 0.68, "high": 0.74, "confusion": self.confusion(70, 28)}
         judged = {"accuracy": 0.9625, "low": 0.94, "high": 0.98, "confusion": self.confusion(96, 4)}
-        seen = {"accuracy": 0.875, "confusion": self.confusion(40, 5)}
+        judged |= {"train_accuracy": self.known}
+        seen = {"accuracy": 0.875, "floor": 0.955, "confusion": self.confusion(40, 5)}
         headline = {"tstr": 0.7125, "trtr": 0.9625, "trts": 0.875} | ({"frechet": 12.5} if known else {})
         per_class = [
             {"name": name, "train": 4, "test": 4, "generated": 45, "compared": 4, "tstr": 0.7, "trtr": 0.96}
@@ -159,15 +173,18 @@ class Example:
         ]
         memory: Json = {"generated": 5.5, "test": 6.0, "ratio": 5.5 / 6, "share": self.close, "expected": 0.01}
         memory |= {"threshold": 2.5, "pairs": []}
+        share, half = self.nearer
+        told = {"share": share, "low": share - half, "high": share + half, "copies": 0.75}
         if not known:
-            memory = dict.fromkeys(memory) | {"pairs": []}
+            memory, told = dict.fromkeys(memory) | {"pairs": []}, dict.fromkeys(told)
+        memory["nearer"] = told | {"compared": self.compared}
         return {
             "format": 1,
             "kind": "gan",
             "sample": self.sample.kind,
             "classes": list(self.classes),
             "headline": headline,
-            "samples": {"train": 4 * classes, "test": 4 * classes, "generated": 45 * classes, "compared": 4 * classes}
+            "samples": {"train": 4 * classes, "test": 4 * classes, "generated": 45 * classes, "compared": self.compared}
             | {"components": 64},
             "measures": measures,
             "tstr": tested,
@@ -201,6 +218,7 @@ class Example:
             "samples_seen": generated_seen,
             "real": self.pixels(grid).reshape(classes, count, *self.sample.array),
             "real_seen": real_seen,
+            "samples_labels": np.arange(classes),
             "content": self.pixels(walks).reshape(len(walked), steps, *self.sample.array),
             "motion": self.pixels(walks).reshape(len(walked), steps, *self.sample.array),
             "walk_labels": walked,
@@ -293,12 +311,56 @@ def test_the_headline_says_what_the_samples_are_worth(example: Example) -> None:
     lead = Elements(part(example.page(), "results")).text
     assert "names the right class of 71.2% of 266 real test images (95% interval 68.0% to 74.0%)" in lead
     assert "the judge, one like it that was trained on real samples, of 96.2%" in lead
-    assert "The judge takes 87.5% of the generated samples for the class that was intended" in lead
+    assert "The judge takes 87.5% of the generated samples for the class that was intended, and 95.5% of" in lead
     assert "There is no sign of copying" in lead
 
 
-def test_copies_are_told(tmp_path: Path) -> None:
-    assert "Some look like copies: 30.0% of the generated samples" in Example(tmp_path, close=0.3).page()
+@pytest.mark.parametrize(
+    ("nearer", "compared", "verdict"),
+    [
+        ((0.6, 0.05), 400, "There are signs of copying: 60.0% of the generated samples are nearer"),
+        ((0.6, 0.05), 100, "Whether they are copies cannot be told with so few samples"),
+        ((0.52, 0.05), 400, "There is no sign of copying"),
+        ((0.52, 0.3), 400, "Whether they are copies cannot be told from samples like these"),
+        ((0.3, 0.05), 400, "Whether they are copies cannot be told, because training samples look unlike new ones"),
+    ],
+)
+def test_copies_are_told_by_what_is_nearer_and_only_from_enough_samples(
+    tmp_path: Path, nearer: tuple[float, float], compared: int, verdict: str
+) -> None:
+    assert verdict in part(Example(tmp_path, nearer=nearer, compared=compared).page(), "copies")
+
+
+def test_samples_that_lie_near_may_be_of_little_variety_and_are_not_called_copies(tmp_path: Path) -> None:
+    near = part(Example(tmp_path / "near", close=0.3).page(), "copies")
+    assert "nearer than real ones are. They are copies, or samples of little variety" in near
+    assert "no sign of copying" in near
+    assert "nearer than real ones are" not in part(Example(tmp_path / "few", close=0.05, compared=100).page(), "copies")
+
+
+def test_a_judge_that_knows_its_training_samples_by_heart_is_warned_of(tmp_path: Path) -> None:
+    assert "every floor is too generous" not in Example(tmp_path / "sound").page()
+    page = Example(tmp_path / "overfitted", known=1.0, measured=True)
+    metrics = page.artifacts["evaluate"].file("metrics.json")
+    measured = read_json(metrics)
+    measured["trtr"] |= {"accuracy": 0.8}
+    write_json(metrics, measured)
+    assert "every floor is too generous" in part(page.page(), "results")
+    assert "right on 100.0% of the training samples, which it was trained on, and on 80.0%" in page.page()
+
+
+def test_a_kernel_distance_is_judged_by_its_error_and_not_by_a_ratio(tmp_path: Path) -> None:
+    far, near = (Example(tmp_path / str(e), kernel=(0.4, e)).page() for e in (0.05, 0.5))
+    assert "farther apart than real samples are" in part(far, "measures")
+    assert "0.4 ± 0.5" in part(near, "measures")
+    assert "no difference from real samples beyond chance" in part(near, "measures")
+
+
+def test_its_commands_do_not_count_on_being_the_newest_run(example: Example) -> None:
+    again = part(example.page(), "again")
+    assert "latest" not in again
+    assert "recurra generate RUN --out FOLDER" in again
+    assert "recurra run RECOGNISER.yaml data.augment.gan=example.yaml" in again
 
 
 def test_every_measure_stands_beside_its_floor_and_a_verdict(example: Example) -> None:
@@ -306,8 +368,7 @@ def test_every_measure_stands_beside_its_floor_and_a_verdict(example: Example) -
     cells = '<td class="n">(.*?)</td><td class="n">(.*?)</td><td>(.*?)</td>'
     rows = re.findall(f'<th scope="row">(.*?) <span.*?{cells}', table)
     assert ("Fréchet distance", "12.5", "3.25", "3.8 times as far apart as real samples") in rows
-    # A floor of 0 or below has no multiples.
-    assert ("Kernel distance", "0.4", "-0.01", "farther apart than real samples are") in rows
+    assert ("Kernel distance", "0.4 ± 0.05", "-0.01 ± 0.001", "farther apart than real samples are") in rows
     assert ("Recall", "55.0%", "93.0%", "38 points below real samples: some of the real variety is missing") in rows
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.judgement import distances
-from recurra.judgement.distances import diversity, frechet, kernel, precision_recall, squared_distances
+from recurra.judgement.distances import diversity, frechet, kernel, kernel_error, precision_recall, squared_distances
 
 
 def points(seed: int, count: int, width: int = 3, mean: float = 0.0, scale: float = 1.0) -> np.ndarray:
@@ -69,6 +69,21 @@ def test_kernel_is_around_0_between_draws_of_one_distribution_and_grows_with_the
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(40)
     near, far = (kernel(points(0, 200), points(1, 200, mean=shift)) for shift in (0.5, 1.0))
     assert max(same) < near < far
+
+
+def test_the_kernel_error_is_the_jackknife_written_plainly() -> None:
+    x, y = points(0, 7), points(1, 5, mean=1.0)
+    left = [[kernel(np.delete(x, i, 0), y) for i in range(7)], [kernel(x, np.delete(y, i, 0)) for i in range(5)]]
+    variance = sum((len(one) - 1) * np.var(one) for one in left)
+    assert kernel_error(x, y) == pytest.approx(np.sqrt(variance), rel=1e-9)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_the_kernel_error_is_as_large_as_chance_and_not_much_larger(shift: float) -> None:
+    pairs = [(points(2 * n, 80), points(2 * n + 1, 80, mean=shift)) for n in range(60)]
+    told, found = np.median([kernel_error(*pair) for pair in pairs]), np.std([kernel(*pair) for pair in pairs])
+    assert 0.6 < told / found < 2.5
+    assert np.isnan(kernel_error(points(0, 2), points(1, 2)))
 
 
 def test_equal_sets_cover_each_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from recurra.dataset import Dataset
 from recurra.experiment import Experiment
 from recurra.generation import generate
 from recurra.generators import BuiltGan, balanced, gan_spec_for
-from recurra.judgement import judging
+from recurra.judgement import judge_of, judging
+from recurra.judgement.drawing import among
 from recurra.judgement.findings import Findings
 from recurra.judgement.judging import Bench, pictures
+from recurra.judgement.pictures import NO_SAMPLE, table
 from recurra.judgement.referee import Referee
+from recurra.judgement.sight import NO_ANSWER
 from recurra.preprocess import preprocess
 from recurra.progress import Silent
 
@@ -106,6 +110,11 @@ def test_samples_like_real_ones_come_near_the_floor_of_each_measure(
     assert headline["frechet"] < 2 * headline["frechet_floor"] + 0.2
     assert headline["recall"] > 0.7 * headline["recall_floor"]
     assert headline["memorised"] < 0.1
+    nearer, kernel = found["memorisation"]["nearer"], found["measures"]["kernel"]
+    assert nearer["low"] < 0.5  # and high too, where few samples make a space that follows the training ones
+    assert (nearer["compared"], nearer["copies"]) == (120, pytest.approx((1 + 120 / 180) / 2))
+    assert abs(kernel["value"] - kernel["floor"]) < 3 * np.hypot(kernel["value_error"], kernel["floor_error"])
+    assert found["trtr"]["train_accuracy"] == 1
     assert found["samples"] == {"train": 180, "test": 120, "generated": 180, "compared": 120, "components": 8}
 
 
@@ -122,8 +131,18 @@ def test_a_generator_that_mistakes_the_label_is_told_by_the_judge(
     real: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = judged(real, "mistaken", tmp_path / "made", monkeypatch).to_json()
-    assert found["trts"] == {"accuracy": 0, "confusion": [[0, 60, 0], [0, 0, 60], [60, 0, 0]]}
+    assert found["trts"] == {"accuracy": 0, "floor": 1, "confusion": [[0, 60, 0], [0, 0, 60], [60, 0, 0]]}
     assert [one["trts"] for one in found["per_class"]] == [0, 0, 0]
+
+
+def test_what_the_judge_sees_is_compared_as_the_mean_of_the_classes(
+    real: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = judged(real, "well", tmp_path / "made", monkeypatch)
+    # Nine in ten generated samples are of a class that is always recognised: their plain share would be 0.9.
+    labels = np.repeat([0, 1, 2], [90, 5, 5])
+    generated = replace(findings.generated, labels=labels, seen=np.zeros(100, int), rows=np.arange(100))
+    assert replace(findings, generated=generated)._trts()["accuracy"] == pytest.approx(1 / 3)
 
 
 def test_a_student_that_learnt_nothing_has_the_accuracy_of_chance_and_recall_in_one_class(
@@ -159,6 +178,7 @@ def test_pictures_are_as_the_docstring_lists_them(
         "samples_seen": (CLASSES, count),
         "real": (CLASSES, count, *shape),
         "real_seen": (CLASSES, count),
+        "samples_labels": (CLASSES,),
         "content": (CLASSES, steps, *shape),
         "motion": (CLASSES, steps, *shape),
         "walk_labels": (CLASSES,),
@@ -182,7 +202,7 @@ def test_a_class_with_few_samples_leaves_places_empty(
 
     monkeypatch.setitem(module.SAMPLES, real.sample.kind, 50)
     findings = judged(real, "well", tmp_path / "made", monkeypatch)
-    pixels, seen = module.table(findings.test.split, findings.test.seen, CLASSES, first=False)
+    pixels, seen = module.table(findings.test.split, findings.test.seen, np.arange(CLASSES), first=False)
     assert (seen[:, :40] >= 0).all()
     assert (seen[:, 40:] == -1).all()
     assert not pixels[:, 40:].any()
@@ -229,3 +249,25 @@ def test_samples_that_are_no_numbers_are_worth_nothing_and_break_nothing(real: D
     row = own.measure([(0, x)], labels).row()
     assert [row[name] for name in ("frechet", "kernel", "precision", "recall")] == [None] * 4
     assert row["label_accuracy"] == pytest.approx(89 / 90)
+
+
+def test_of_many_classes_some_are_shown_spread_evenly() -> None:
+    assert among(3, 30).tolist() == [0, 1, 2]
+    shown = among(1000, 30)
+    assert (len(shown), shown[0], shown[-1]) == (30, 0, 999)
+    assert set(np.diff(shown).tolist()) <= {34, 35}
+
+
+def test_a_sample_that_the_judge_cannot_see_is_not_a_missing_one(real: Dataset) -> None:
+    split, seen = real.splits["test"], np.full(len(real.splits["test"]), NO_ANSWER)
+    _, taken = table(split, seen, np.array([2]), first=True)
+    assert (taken == NO_ANSWER).all()
+    assert table(split, seen, np.array([7]), first=True)[1].tolist() == [[NO_SAMPLE] * taken.shape[1]]
+
+
+def test_the_judges_experiment_keeps_the_intervals_that_were_asked_for_and_is_valid_by_itself() -> None:
+    asked = experiment(neighbours=5)
+    asked = asked.model_copy(update={"evaluate": asked.evaluate.model_copy(update={"bootstrap": 7})})
+    found = judge_of(asked, "clip")
+    assert (found.evaluate.bootstrap, found.model.kind) == (7, "fusion")
+    assert Experiment.model_validate(found.model_dump()) == found

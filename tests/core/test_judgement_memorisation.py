@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recurra.judgement.memorisation import Memorisation, Nearest, memorisation
+from recurra.judgement.memorisation import Memorisation, Nearer, Nearest, memorisation, nearer
 
 
 def points(seed: int, count: int) -> np.ndarray:
@@ -61,3 +61,42 @@ def test_nothing_to_compare_is_nan_and_no_pair() -> None:
     said = memorisation(Nearest(np.empty((0, 2))), Nearest(points(0, 3)[:, :2]), np.empty(0, np.int64), 4)
     assert np.isnan([said.generated, said.ratio, said.share]).all()
     assert said.pairs == ()
+
+
+def three(generated: np.ndarray, seed: int = 0, width: int = 32) -> Nearer:
+    train, test = (np.random.default_rng([seed, n]).normal(size=(300, width)) for n in (0, 1))
+    return nearer(generated, train, test, len(train))
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.7, 0.2])
+def test_samples_of_little_variety_are_as_near_to_the_test_as_to_the_training(spread: float) -> None:
+    drawn = [np.random.default_rng([s, 2]).normal(size=(400, 32)) for s in range(40)]
+    said = [three(spread * x, seed) for seed, x in enumerate(drawn)]
+    assert np.mean([one.share for one in said]) == pytest.approx(0.5, abs=0.1)
+    assert sum(one.low > 0.5 or one.high < 0.5 for one in said) <= 2
+
+
+def test_copies_are_nearer_to_the_training() -> None:
+    train = np.random.default_rng([0, 0]).normal(size=(300, 32))
+    copies = train + 0.05 * np.random.default_rng(5).normal(size=train.shape)
+    said = three(copies)
+    assert (said.share, said.high, said.copies) == (1, 1, 1)
+    assert said.low > 0.95
+    some = three(np.concatenate([copies[:60], np.random.default_rng(6).normal(size=(140, 32))]))
+    assert some.low > 0.5
+
+
+def test_a_generator_of_one_sample_proves_nothing() -> None:
+    said = three(np.zeros((400, 32)))
+    assert said.share in (0, 1)
+    assert said.low < 0.5 < said.high
+
+
+def test_a_sample_that_is_in_both_splits_counts_half() -> None:
+    x = points(0, 50)
+    assert nearer(x, x, x, 50).share == 0.5
+
+
+@pytest.mark.parametrize("bad", [np.empty((0, 4)), np.full((3, 4), np.nan)])
+def test_what_has_no_distance_is_nearer_to_nothing(bad: np.ndarray) -> None:
+    assert np.isnan(nearer(bad, points(0, 9), points(1, 9), 9).share)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.experiment import Experiment
-from recurra.judgement.symptoms import symptoms
+from recurra.judgement.symptoms import Watch, symptoms
 
 
 def experiment(epochs: int = 30, **gan: Any) -> Experiment:
@@ -45,9 +45,15 @@ def changed(first: int, **values: float | None) -> list[dict[str, Any]]:
     return [row | values if row["epoch"] >= first else row for row in healthy()]
 
 
+def told(rows: list[dict[str, Any]], asked: Experiment | None = None, classes: int = 10) -> list[list[str]]:
+    """What a watch says of each row in turn."""
+    watch = Watch(asked or experiment(), classes)
+    return [watch.after(row) for row in rows]
+
+
 def test_a_healthy_training_says_nothing_at_any_time() -> None:
     rows = healthy()
-    assert [symptoms(rows[:n], experiment(), 10, newest=True) for n in range(31)] == [[]] * 31
+    assert told(rows) == [[]] * 30
     assert symptoms(rows, experiment(), 10) == []
 
 
@@ -70,8 +76,7 @@ def test_each_symptom_is_told_once_and_names_what_to_change(
     values: dict[str, float], first: int, words: str, settings_named: list[str]
 ) -> None:
     rows = changed(first, **values)
-    told = [(n, line) for n in range(1, 31) for line in symptoms(rows[:n], experiment(), 10, newest=True)]
-    own = [(n, line) for n, line in told if words in line]
+    own = [(n, line) for n, lines in enumerate(told(rows), 1) for line in lines if words in line]
     assert [n for n, _ in own] == [20]
     assert all(name in own[0][1] for name in settings_named)
     assert any(line.startswith("from epoch 20 on: ") and words in line for line in symptoms(rows, experiment(), 10))
@@ -87,7 +92,7 @@ def test_samples_of_the_first_epochs_may_lack_anything() -> None:
     rows = [row | {"recall": 0.0, "diversity": 0.01, "label_accuracy": 0.1} for row in healthy()[:9]]
     assert symptoms(rows, experiment(), 10) == []
     rows.append(rows[-1] | {"epoch": 10})
-    assert len(symptoms(rows, experiment(), 10, newest=True)) == 3
+    assert len(told(rows)[-1]) == 3
 
 
 def test_scattered_noise_of_the_first_epochs_is_no_recall_to_fall_from() -> None:
@@ -122,15 +127,39 @@ NAMES = ("real_right", "fake_right", "frechet", "recall", "label_accuracy", "div
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from(NAMES), NUMBER), max_size=12), st.booleans())
-def test_whatever_was_measured_there_is_an_answer(rows: list[dict[str, Any]], newest: bool) -> None:
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), NUMBER), min_size=1, max_size=12))
+def test_whatever_was_measured_there_is_an_answer(rows: list[dict[str, Any]]) -> None:
     history = [{"epoch": n, **row} for n, row in enumerate(rows, 1)]
-    found = symptoms(history, experiment(12), 5, newest)
+    found = symptoms(history, experiment(12), 5)
     assert all("\n" not in line and "nan" not in line for line in found)
-    assert len(symptoms(history, experiment(12), 5)) >= len(symptoms(history, experiment(12), 5, newest=True))
+    assert len(found) >= len(told(history, experiment(12), 5)[-1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from((0.1, 1.0, 1.4, 1.6, 9.0)), st.floats(0, 1)), min_size=1, max_size=15))
+def test_recall_is_compared_with_the_best_of_epochs_about_as_near(
+    rows: list[tuple[float, float]],
+) -> None:
+    history = [{"epoch": n, "frechet": near, "recall": recall} for n, (near, recall) in enumerate(rows, 1)]
+    (distance, now), young = rows[-1], 4  # of 12 epochs
+    best = max(r for n, (d, r) in enumerate(rows, 1) if d <= distance * (1 if n < young else 1.5))
+    found = [line for line in symptoms(history, experiment(12), 5) if "variety is being lost" in line]
+    assert any(line.startswith(("from", f"epoch {len(rows)}:")) for line in found) == (best >= 0.2 and now < best / 2)
+
+
+def test_twenty_thousand_epochs_are_looked_at_once_each() -> None:
+    class Row(dict[str, Any]):
+        looked = 0
+
+        def get(self, *args: Any) -> Any:
+            Row.looked += 1
+            return super().get(*args)
+
+    symptoms([Row(row | {"epoch": n}) for n, row in enumerate(healthy(20_000), 1)], experiment(20_000), 10)
+    assert Row.looked < 10 * 20_000
 
 
 def test_epochs_without_a_measurement_repeat_nothing() -> None:
     rows = changed(20, recall=0.1)
     rows[25] = rows[25] | dict.fromkeys(("recall", "frechet", "diversity", "label_accuracy"))
-    assert symptoms(rows[:26], experiment(), 10, newest=True) == []
+    assert told(rows)[25:] == [[]] * 5

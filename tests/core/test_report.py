@@ -20,13 +20,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recurra import hookimpl, stages
 from recurra.contract import SampleShape
 from recurra.dataset import FORMAT
 from recurra.dataset_writer import DatasetWriter, Rows
 from recurra.durable import write_json
-from recurra.experiment import Data, Evaluate, Experiment, Model, Train
+from recurra.experiment import Augment, Data, Evaluate, Experiment, Model, Train
 from recurra.metrics import Metrics, measure
 from recurra.predictions import PredictionWriter
+from recurra.progress import Silent
+from recurra.registry import extensions
 from recurra.report import Section, metrics_table, render, summary_markdown
 from recurra.report.pictures import frames
 from recurra.report.svg import ticks
@@ -275,13 +278,64 @@ def test_the_dashboard_table_has_headline_and_classes(example: Example) -> None:
     assert {"f1: cat", "precision: dog", "recall: eel"} <= set(table)
 
 
-def test_generated_samples_that_were_trained_on_are_told(example: Example) -> None:
-    added = dict.fromkeys(("generate", "augment"), example.artifacts["preprocess"]) | {
-        "gan": example.artifacts["train"]
-    }
-    text = Elements(render(example.experiment, {**example.artifacts, **added})).text
-    assert "18 of those to train on, by the GAN" in text
-    assert "Generated samples" in text
+def with_generated(example: Example, folder: Path) -> Mapping[str, Artifact]:
+    """The artifacts of a run that had a GAN's samples: its own dataset stands for the generated and the joined ones."""
+    store, made = Store(folder), dict(example.artifacts)
+    for role in ("generate", "augment"):
+        made[role] = store.obtain(role, {"for": role}, example.preprocess).artifact
+    for role in ("recogniser", "gan"):
+        made[role] = store.obtain("train", {"for": role}, example.train).artifact
+    return made
+
+
+def test_generated_samples_that_were_trained_on_are_told_and_shown_apart(example: Example, tmp_path: Path) -> None:
+    gan = Experiment(name="maker", data=example.experiment.data, model=Model(kind="gan"))
+    made = with_generated(example, tmp_path / "more")
+    text = Elements(page := render(example.experiment, made, gan=gan)).text
+    assert text.count("18 more to train on, by the GAN maker") == 1
+    assert "18 train, 18 validation, 18 test" in text  # the real ones
+    data = Elements(page[page.index('id="data"') : page.index('id="made"')])
+    words = [image["alt"] for image in data.of("img")]
+    assert (words.count("generated cat"), words.count("")) == (6, 18)
+    for role in ("preprocess", "recogniser", "gan", "generate", "augment", "train", "evaluate"):
+        assert made[role].key in text
+    assert "Generated samples" not in Elements(example.page()).text
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_commands_and_configuration_hold_the_gan_as_well(example: Example, tmp_path: Path, seed: int) -> None:
+    augment = Augment(gan="20260101-example-torch", generated=0.5)
+    experiment = example.experiment.model_copy(update={"data": Data(source="some/folder", augment=augment)})
+    gan = Experiment(name="example", seed=seed, data=Data(source="some/folder"), model=Model(kind="gan"))
+    text = Elements(render(experiment, with_generated(example, tmp_path / "more"), gan=gan)).text
+    found = re.findall(r"cat > ([\w-]+\.yaml) <<'END'\n(.*?)END\n(recurra run example-gan.yaml)?", text, re.DOTALL)
+    files = {name: Experiment(**yaml.safe_load(content)) for name, content, _ in found}
+    # A file that is named gets the recogniser's seed, so one with another seed is run by itself.
+    named = "latest" if seed else "example-gan.yaml"
+    assert bool(found[0][2]) == bool(seed)
+    assert files["example-gan.yaml"] == gan
+    assert files["example.yaml"].data.augment == augment.model_copy(update={"gan": named})
+    assert text.count("kind: gan") == 2
+
+
+def test_a_plugin_whose_sections_fail_is_told(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        @hookimpl
+        def recurra_report_sections(self, experiment: Experiment) -> None:
+            raise ValueError(experiment.name)
+
+    told: list[str] = []
+
+    class Listener(Silent):
+        def note(self, line: str) -> None:
+            told.append(line)
+
+    monkeypatch.setattr(stages, "extensions", lambda: extensions([Broken()]))
+    made = stages.report(example.experiment, Store(tmp_path / "of"), example.artifacts, progress=Listener())
+    assert "example" in made.artifact.file("report.html").read_text(encoding="utf-8")
+    assert [line for line in told if "recurra_report_sections failed: ValueError: example" in line]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 10))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,10 @@ from recurra.store import Artifact, Store
 from recurra.study.answer import answer
 from recurra.study.comparison import Answered, Comparison, compared, points
 from recurra.study.concluding import conclude
-from recurra.study.findings import Findings, find
+from recurra.study.findings import Findings, effects_of, find
 from recurra.study.intervals import Interval, over_samples, over_seeds
-from recurra.study.plan import Plan, equal_steps, more_epochs, planned, steps_of
+from recurra.study.plan import Plan, as_on_all, equal_steps, more_epochs, planned, steps_of
+from recurra.study.record import Study
 from recurra.study.results import Results, read_rows, write_rows
 
 CLASSICAL = Augment(shift=1)
@@ -45,7 +48,8 @@ def plan(augment: Augment = CLASSICAL, fractions: Sequence[float] = (0.1,), seed
 
 
 def answered(correct: Sequence[int], samples: Sequence[int] | None = None) -> Answered:
-    return Answered(np.arange(len(correct)) if samples is None else np.array(samples), np.array(correct, bool))
+    numbers = np.arange(len(correct)) if samples is None else np.array(samples)
+    return Answered(numbers, np.array(correct, bool), np.zeros(len(correct), np.int32))
 
 
 # The plan
@@ -71,7 +75,7 @@ def test_the_gan_sees_the_fraction_and_the_seed_of_its_cell_and_keeps_its_own_au
         update={"gan": of.gan.model_copy(update={"data": of.gan.data.model_copy(update={"augment": Augment(shift=2)})})}
     )
     cell = next(of.cells())
-    gan, real = of.generator(cell), of.data(cell)
+    gan, real = of.generator(cell, 323), of.data(cell)
     assert (gan.seed, gan.data.train_fraction, gan.data.augment) == (7, 0.25, Augment(shift=2))
     settings = [stages.preprocess_inputs(each, stages.open_source(each)) for each in (gan, real)]
     assert settings[0] == settings[1]
@@ -329,9 +333,61 @@ def test_a_seed_whose_test_split_has_other_samples_is_compared_with_itself(tmp_p
     assert 0 < len(shared) < len(per_seed[0])
 
 
-def test_on_a_fraction_a_gan_takes_as_many_steps_and_a_recogniser_more_epochs():
-    train = Train.model_validate({"epochs": 60, "gan": {"measure_every": 5}})
-    tenth = more_epochs(train, 0.1)
-    assert (tenth.epochs, tenth.gan.measure_every) == (600, 50)
+def test_on_a_fraction_a_recogniser_has_more_epochs() -> None:
+    train = Train(epochs=60)
     assert more_epochs(train, 0.25**0.5).epochs == 120
     assert more_epochs(train, 1.0) == train
+
+
+@pytest.mark.parametrize(
+    ("batch", "real", "fraction", "epochs", "every"),
+    [
+        (16, 17, 0.05, 660, 55),  # 2 steps an epoch, 22 on all 340 samples
+        (32, 320, 0.1, 600, 50),
+        (64, 20, 0.5, 60, 5),  # 1 step an epoch, as on all
+        (16, 340, 1.0, 60, 5),
+    ],
+)
+def test_a_gan_takes_as_many_steps_on_a_fraction_as_on_all(
+    batch: int, real: int, fraction: float, epochs: int, every: int
+) -> None:
+    train = Train.model_validate({"epochs": 60, "batch_size": batch, "gan": {"measure_every": 5}})
+    part = as_on_all(train, real, fraction)
+    assert (part.epochs, part.gan.measure_every) == (epochs, every)
+    assert steps_of(part, real) == steps_of(train, round(real / fraction))
+
+
+def test_every_experiment_of_a_cell_is_one_that_a_file_could_hold() -> None:
+    of = plan(fractions=(0.1,), seeds=(0,))
+    cell = next(of.cells())
+    for each in (of.generator(cell, 129), of.data(cell), *(of.recogniser(cell, arm, 129, 258) for arm in of.arms)):
+        assert Experiment.model_validate(each.model_dump(mode="json")) == each
+
+
+def test_a_class_of_few_test_samples_is_not_sure_because_the_seeds_agree(tmp_path: Path) -> None:
+    of = Trainings(Store(tmp_path), plan(Augment(), seeds=(0, 1)), ACCURACIES)
+    results = Results(of.plan, of.artifacts)
+    labels = np.repeat(np.arange(10, dtype=np.int32), 5)
+    before, after = np.zeros(50, bool), np.arange(50) % 5 == 0  # one sample in five is right now, for every seed
+    answers = {
+        (arm, seed): Answered(np.arange(50), right, labels)
+        for arm, right in (("real", before), ("generated", after))
+        for seed in (0, 1)
+    }
+    for effect in effects_of(results, 0.1, answers):
+        assert (effect.before, effect.difference, effect.support) == (0, 0.2, 5)
+        assert effect.interval is not None
+        assert 0.0 in effect.interval
+
+
+def test_a_study_says_itself_what_it_cannot_give(tmp_path: Path) -> None:
+    study = Study.begin(Home(tmp_path), plan(), Path("mine.yaml"))
+    assert study.experiment.name == "study"
+    assert (study.gan.model.kind, study.running) == ("gan", False)
+    with pytest.raises(InputError, match=r"^study .*was not made; the same `recurra augment mine\.yaml \.\.\.` makes"):
+        study.artifact("study")
+    with study.held():
+        held = "from recurra.home import Home; from recurra.study.record import studies; import sys, pathlib;"
+        code = f"{held} next(studies(Home(pathlib.Path(sys.argv[1])))).held().__enter__()"
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert f"study {study.id} is still running" in done.stderr

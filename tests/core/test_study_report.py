@@ -50,7 +50,7 @@ class Example:
             summaries += [Summary(fraction, arm, means[arm], over_seeds(means[arm]), 0.7, 0.9) for arm in right]
             for arm, against in self.plan.comparisons:
                 answers = zip(right[arm], right[against], strict=True)
-                pairs = [(Answered(samples, ours), Answered(samples, theirs)) for ours, theirs in answers]
+                pairs = [(Answered(samples, a, samples % 3), Answered(samples, b, samples % 3)) for a, b in answers]
                 comparisons.append(compared(fraction, arm, against, pairs))
                 changes = comparisons[-1].differences
                 effects += [
@@ -160,6 +160,10 @@ def test_of_very_many_classes_those_that_change_most_are_shown() -> None:
     page = Example(classes=[f"class {n}" for n in range(300)], classical=False).page()
     assert "The 40 of 300 classes that change most." in page
     assert len(page) < 200_000
+
+
+def test_a_class_is_shown_with_its_number_of_test_samples() -> None:
+    assert re.search(r">cat</th><td class=\"n\">40</td><td", Example().page())
 
 
 def test_its_commands_hold_the_same_study() -> None:

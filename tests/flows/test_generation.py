@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from PIL import Image
 
 from recurra.run_record import AUGMENTED, GAN
 from recurra_flows.cli import main
+from recurra_flows.cli.generate import _counts
 
 pytestmark = pytest.mark.prefect
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -109,7 +111,10 @@ def test_a_recogniser_takes_samples_of_a_gan_beside_its_own(
     assert pq.read_table(joined / "test-00000.parquet").equals(real)
     made = pq.read_table(joined / "train-00000.parquet", columns=["source"])["source"].to_pylist()
     count = sum(str(source).startswith("generated/") for source in made)
-    assert f"{len(made) - count:,} real samples and {count:,} that a GAN generated" in Path(done["report"]).read_text()
+    report = Path(done["report"]).read_text()
+    assert f"{len(made) - count:,} train" in report
+    assert f"{count:,} more to train on, by the GAN g" in report
+    assert "cat &gt; g.yaml" in report
 
     (place / "g.yaml").unlink()  # a run names its GAN as well
     again = run_json("a.yaml", f"data.augment.gan={Path(answer['run']).name}")
@@ -143,6 +148,31 @@ def _read(path: Path) -> np.ndarray:
     return np.load(path) if path.suffix == ".npy" else np.asarray(Image.open(path))
 
 
+def test_the_latest_gan_is_taken_again_and_again_and_the_run_says_which(
+    answer: dict[str, Any], run_json: RunJson, recurra: Command, prefect_api: str, place: Path
+) -> None:
+    wanted = "data.augment.gan=latest"
+    first = run_json("a.yaml", wanted)
+    assert f"gan: {Path(answer['run']).name}" in Path(first["report"]).read_text()
+    second = run_json("a.yaml", wanted)
+    assert tuple(_hits(second)) == AUGMENTED
+    shutil.rmtree(place / "home" / "store" / "train" / Path(answer["stages"]["train"]["artifact"]).name)
+    again = recurra("run", "a.yaml", wanted, PREFECT_API_URL=prefect_api)
+    assert f"the GAN of run {Path(answer['run']).name} is trained again (the artifact is gone" in again.stderr
+
+
+def test_a_run_of_a_gan_ends_with_what_its_samples_are_worth(
+    answer: dict[str, Any], recurra: Command, prefect_api: str
+) -> None:
+    said = recurra("run", "g.yaml", PREFECT_API_URL=prefect_api).stdout
+    number = r"-?\d+\.\d+"
+    assert re.search(
+        rf"trained on generated {number} \(on real {number}\)   recognised as intended {number} \(real {number}\)   "
+        rf"frechet {number} \(real {number}\)\n",
+        said,
+    )
+
+
 @pytest.mark.parametrize("form", ["auto", "gif", "npy"])
 def test_samples_are_files_in_a_folder_of_each_class(
     answer: dict[str, Any], recurra: Command, form: str, capsys: Said
@@ -158,6 +188,32 @@ def test_samples_are_files_in_a_folder_of_each_class(
     assert main(["data", "inspect", "made", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["samples"], len(found["classes"]), found["refused"]["count"]) == (30, 10, 0)
+
+
+def test_a_class_whose_name_has_a_comma_can_be_named() -> None:
+    named = ("cat, tabby", "dog", "cat")
+    for wanted, counts in (
+        (["cat, tabby"], [3, 0, 0]),
+        (["cat, tabby", "dog"], [3, 3, 0]),
+        (["dog, cat"], [0, 3, 3]),
+        (None, [3, 3, 3]),
+    ):
+        assert _counts(named, wanted, 3) == counts
+
+
+def test_classes_are_named_in_one_option_or_in_several(answer: dict[str, Any], recurra: Command) -> None:
+    done = recurra("generate", "latest", "--per-class", "1", "--classes", "7", "--classes", "2,3", "--out", "made")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in Path("made").iterdir()) == ["2", "3", "7"]
+
+
+def test_where_a_file_system_is_mounted_nothing_is_begun(
+    answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    Path("disk").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    assert main(["generate", "latest", "--out", "disk"]) == 2
+    assert capsys.readouterr().err == "error: --out disk: a file system is mounted there; name a new folder in it\n"
 
 
 def test_a_seed_makes_the_same_samples_however_many_are_asked_for(answer: dict[str, Any], recurra: Command) -> None:
@@ -196,7 +252,8 @@ def test_a_failing_generation_leaves_nothing(answer: dict[str, Any], recurra: Co
     [
         (["--classes", "7,x"], "--classes: no class 'x', there are 0, 1, 2"),
         (["--classes", ","], "--classes: names no class"),
-        (["--per-class", "0"], "--per-class 0: expected 1 to"),
+        (["--per-class", "0"], "--per-class 0: expected 1 or more"),
+        (["--per-class", "1000001"], "--per-class 1000001: 10,000,010 samples in all, 10,000,000 are the most"),
         (["--seed", "-1"], "--seed -1: expected 0 to"),
         (["--backend", "plian"], "backend 'plian' is not installed"),
         (["--out", "g.yaml"], "--out g.yaml: it is there already; name a folder that is new or empty"),

@@ -16,7 +16,8 @@ from recurra.home import Home
 from recurra.run import Run
 from recurra.run_record import RECOGNISER
 from recurra_flows.cli import main
-from recurra_flows.recording import ended, recorded
+from recurra_flows.recording import Recorder, ended, recorded
+from recurra_flows.references import ArtifactRef
 from recurra_flows.workers import WorkerLostError
 
 Said = pytest.CaptureFixture[str]
@@ -148,3 +149,12 @@ def test_what_a_workers_death_printed_is_kept_and_what_an_error_printed_is_not(
     assert main(["predict", "latest", "x.png"]) == 1
     assert logs[0].exists() == lost
     logs[0].unlink(missing_ok=True)
+
+
+def test_what_another_role_of_the_run_made_is_a_hit(run: Run) -> None:
+    made = run.home.store.obtain("train", {"of": "both"}, _fill)
+    ref = ArtifactRef.of(run.home.store.root, made)
+    record = Recorder(run)
+    assert not record("recogniser", ref).hit
+    assert record("student", ref).hit
+    assert [run.record["stages"][role]["cache"] for role in ("recogniser", "student")] == ["miss", "hit"]

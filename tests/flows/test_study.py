@@ -62,6 +62,18 @@ def test_a_study_that_was_stopped_goes_on_to_its_answer(
     assert f"{TRAININGS} of {TRAININGS} trainings done, 0 left" in again.stderr
     assert "miss" not in again.stdout
     assert "0.2-seed-1-generated-train" in again.stdout
+    listed = json.loads(recurra("runs", "ls", "--json").stdout)["runs"]
+    assert [(each["model"], each["status"]) for each in listed] == [
+        ("study", "stopped"),
+        ("study", "done"),
+        ("study", "done"),
+    ]
+    shown = recurra("runs", "show", listed[0]["id"])
+    assert "error: stopped by the user or the system" in shown.stdout
+    assert {path.name for path in Path(done["study"]).glob("*evaluate.log")} == {
+        f"{fraction}-seed-{seed}-{arm}-evaluate.log"
+        for fraction in ("0.1", "0.2") for seed in (0, 1) for arm in ("real", "generated")
+    }  # fmt: skip
     assert " ".join(done["answer"].split()) in " ".join(again.stdout.split())
 
 
@@ -81,13 +93,14 @@ def check_table(done: dict[str, Any]) -> None:
 def test_its_arms_are_what_runs_make_and_clearing_keeps_them(
     study: Callable[..., dict[str, Any]], recurra: Command, run_json: Callable[..., dict[str, Any]]
 ) -> None:
-    done = study("augment", "s.yaml", "--gan", "g.yaml", "--fractions", "0.1", "--seeds", "1")
+    # On all of the data: on a part, networks have other epochs than their files say.
+    done = study("augment", "s.yaml", "--gan", "g.yaml", "--fractions", "1", "--seeds", "1")
     row = next(row for row in pq.read_table(done["table"]).to_pylist() if row["arm"] == "generated")
     kept = json.loads(recurra("cache", "gc", "--days", "0", "--dry-run", "--json").stdout)
     assert not [each for each in kept["removed"] if each["why"] == "no run refers to it"]
 
     epochs = f"train.epochs={row['epochs']}"
-    made = run_json("s.yaml", "data.augment.gan=g.yaml", "data.train_fraction=0.1", "seed=1", epochs)
+    made = run_json("s.yaml", "data.augment.gan=g.yaml", "seed=1", epochs)
     assert {each["cache"] for role, each in made["stages"].items() if role != "report"} == {"hit"}
 
 
@@ -133,6 +146,18 @@ def test_too_few_epochs_are_refused_before_anything_is_trained(recurra: Command,
     assert done.returncode == 2
     assert "raise train.epochs or lower data.augment.generated" in done.stderr
     assert not (place / "home" / "store" / "train").exists()
+
+
+def test_a_failing_network_is_named_with_the_file_of_its_settings(
+    study: Callable[..., dict[str, Any]], recurra: Command, prefect_api: str
+) -> None:
+    asked = ("augment", "s.yaml", "--gan", "g.yaml", "--fractions", "0.1", "--seeds", "1")
+    done = recurra(*asked, PREFECT_API_URL=prefect_api, PLAIN_LOSS="nan")
+    assert done.returncode == 2
+    assert (
+        "error: 0.1-seed-1-recogniser (g.yaml, evaluate.gan.recogniser): the loss is not a finite number" in done.stderr
+    )
+    assert "once that is mended the same command goes on with what it has made" in done.stderr
 
 
 @pytest.mark.torch

@@ -59,6 +59,18 @@ def test_augmentation_is_that_of_plain_loops_and_linear_in_the_sample(sample, se
     assert (linear * upstream).sum() == pytest.approx((x * gradient).sum(), rel=1e-4)
 
 
+def test_a_draw_is_worked_out_in_float64() -> None:
+    from recurra_tensorflow.augment import Augmentation
+    from recurra_tensorflow.framework import tf
+
+    # Times 29 it is 28 in float32, and just below that in float64.
+    spec = replace(gan_spec_of("image", gan={"translation": 0.5}), sample=SampleShape("clip", 2, 28, 28, 2))
+    x, draws = np.ones((1, 2, 28, 28, 2), np.float32), np.full((1, 5), 0.9655172228813171, np.float32)
+    found = Augmentation(spec)(tf.constant(x), tf.constant(draws)).numpy()
+    assert found.sum() == 2 * 2 * (28 - 13) ** 2
+    assert np.array_equal(found, augmented(x, draws, spec.train.gan))
+
+
 def test_the_power_iteration_ends_at_the_largest_singular_value() -> None:
     from recurra_tensorflow.spectral import SpectralNorm
     from recurra_tensorflow.weights import Variables

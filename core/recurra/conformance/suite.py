@@ -132,6 +132,18 @@ class BackendSuite(Suite):
         assert list(found) == list(layout(spec))
         assert_same_bytes({name: given[name] for name in found}, found)
 
+    def test_weights_and_states_of_another_network_are_refused_by_name(self) -> None:
+        """What is missing, and what has another shape."""
+        classifier = self.build(spec_of(self.any_network()))
+        for load, given, name in (
+            (classifier.load_weights, classifier.weights(), "output.bias"),
+            (classifier.load_training_state, classifier.training_state(), "adam.m.output.bias"),
+        ):
+            lacking = {key: array for key, array in given.items() if key != name}
+            for wrong in (lacking, {**given, name: np.zeros(77, np.float32)}):
+                with pytest.raises(InputError, match=name):
+                    load(wrong)
+
     def test_logits_and_features_are_those_of_the_reference(self, network: str) -> None:
         """Forward pass against float64."""
         spec = spec_of(network)

@@ -25,6 +25,11 @@ def at_most(counts: np.ndarray, limit: int) -> np.ndarray:
     return np.maximum(np.minimum(counts, 1), counts * limit // total)
 
 
+def among(classes: int, most: int) -> np.ndarray:
+    """[n] int64 in order: all classes, or `most` of them, spread evenly, the first and the last among them."""
+    return np.linspace(0, classes - 1, min(most, classes)).round().astype(np.int64)
+
+
 def evenly(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows [sum of counts] int64 in order: so many of each class, spread over all of its own in labels [N]."""
     rows = []

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from recurra.judgement.distances import diversity, frechet, kernel, precision_recall
-from recurra.judgement.memorisation import Memorisation
+from recurra.judgement.distances import diversity, frechet, kernel, kernel_error, precision_recall
+from recurra.judgement.memorisation import Memorisation, Nearer, nearer
 from recurra.judgement.motion import likeness
 from recurra.judgement.observing import Observed
 from recurra.judgement.referee import shares_right
 from recurra.metrics import Metrics
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Findings:
         """For `write_json`: None for NaN."""
         diversities = [self._diversity(observed) for observed in (self.generated, self.train)]
         measures = self._measures(*diversities)
-        trts = self._trts()
+        trts, copies = self._trts(), self._nearer()
         found = {
             "format": FORMAT,
             "kind": "gan",
             "sample": self.kind,
             "classes": list(self.classes),
-            "headline": self._headline(measures, trts["accuracy"]),
+            "headline": self._headline(measures, trts, copies),
             "samples": self._samples(),
             "measures": measures,
             "tstr": _accuracy(self.student),
-            "trtr": _accuracy(self.judge),
+            "trtr": {**_accuracy(self.judge), "train_accuracy": float((self.train.seen == self.train.labels).mean())},
             "trts": trts,
             "per_class": self._per_class(*diversities),
-            "memorisation": asdict(self.memorisation),
+            "memorisation": {**asdict(self.memorisation), "nearer": asdict(copies)},
             "motion": self._motion() if self.kind == "clip" else None,
         }
         return _without_nan(found)
@@ -67,7 +67,14 @@ class Findings:
         found = [self._compared(observed) for observed in (self.generated, self.train)]
         names = ("frechet", "kernel", "precision", "recall")
         measures = {name: {"value": found[0][i], "floor": found[1][i]} for i, name in enumerate(names)}
+        measures["kernel"] |= {"value_error": self._error(self.generated), "floor_error": self._error(self.train)}
         return {**measures, "diversity": {"value": _least(value), "floor": _least(floor)}}
+
+    def _error(self, observed: Observed) -> float:
+        return kernel_error(self.test.points, observed.points)
+
+    def _nearer(self) -> Nearer:
+        return nearer(self.generated.points, self.train.points, self.test.points, len(self.train.labels))
 
     def _compared(self, observed: Observed) -> tuple[float, ...]:
         real, points = self.test.points, observed.points
@@ -81,16 +88,23 @@ class Findings:
         labels, seen, classes = self.generated.labels, self.generated.seen, len(self.classes)
         told = seen >= 0
         confusion = np.bincount(labels[told] * classes + seen[told], minlength=classes**2).reshape(classes, classes)
-        return {"accuracy": float((seen == labels).mean()), "confusion": confusion.tolist()}
+        # The mean of the classes, because their proportions need not be those of the test split.
+        right = {
+            "accuracy": shares_right(seen == labels, labels, classes),
+            "floor": shares_right(self.test.seen == self.test.labels, self.test.labels, classes),
+        }
+        both = np.isfinite(right["accuracy"]) & np.isfinite(right["floor"])
+        means = {name: float(found[both].mean()) if both.any() else math.nan for name, found in right.items()}
+        return {**means, "confusion": confusion.tolist()}
 
-    def _headline(self, measures: dict[str, dict[str, float]], trts: float) -> dict[str, float]:
+    def _headline(self, measures: dict[str, Any], trts: dict[str, Any], copies: Nearer) -> dict[str, float]:
         student, judge = self.student.headline, self.judge.headline
         found = {"tstr": student["accuracy"]}
         found |= {f"tstr_{end}": student.get(f"accuracy_{end}", math.nan) for end in ("low", "high")}
-        found |= {"trtr": judge["accuracy"], "trts": trts}
+        found |= {"trtr": judge["accuracy"], "trts": trts["accuracy"], "trts_floor": trts["floor"]}
         for name in ("frechet", "kernel", "precision", "recall"):
             found |= {name: measures[name]["value"], f"{name}_floor": measures[name]["floor"]}
-        found["memorised"] = self.memorisation.share
+        found |= {"nearer": copies.share, "memorised": self.memorisation.share}
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def _per_class(self, value: np.ndarray, floor: np.ndarray) -> list[dict[str, Any]]:

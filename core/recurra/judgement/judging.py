@@ -3,30 +3,37 @@
 Two recognisers of one experiment (`judge_of`) say it: the judge was trained on real samples, the student on generated
 ones. All distances are in the space of the judge's features (`recurra.judgement.space`); they are not the published
 FID and KID, which need a network trained on ImageNet. Beside each measure of generated against real test samples stands
-its floor: the same of real training samples, of as many in each class.
+its floor: the same of real training samples, of as many in each class. The judge was trained on these: where it has
+learnt them by heart (trtr: train_accuracy far above accuracy) it sees them farther from test samples than new real ones
+would be, and floors are too generous.
 
 metrics.json (no NaN: what could not be measured is null)
-    format      1
+    format      2
     kind        "gan"
     sample      "image" or "clip"
     classes     [K] names
     headline    for run.json, each a number (left out where it could not be measured): tstr, tstr_low, tstr_high, trtr,
-                trts, frechet, frechet_floor, kernel, kernel_floor, precision, precision_floor, recall, recall_floor,
-                memorised
+                trts, trts_floor, frechet, frechet_floor, kernel, kernel_floor, precision, precision_floor, recall,
+                recall_floor, nearer, memorised
     samples     {train, test, generated: how many there are; compared: of each kind, in the distances;
                 components: of the space}
-    measures    {frechet, kernel, precision, recall, diversity: {value, floor}}; diversity is that of the least class
+    measures    {frechet, kernel, precision, recall, diversity: {value, floor}}; diversity is that of the least class;
+                of the kernel distance, which may be negative, also {value_error, floor_error: standard errors}
     tstr        {accuracy, low, high, confusion [K][K]: test samples of class [row] that were taken for [column]}: the
                 student on real test samples ("train on synthetic, test on real", Esteban et al., 2017)
-    trtr        the same of the judge
-    trts        {accuracy, confusion [K][K]: generated samples intended as class [row] that were taken for [column]}:
-                the judge on generated samples
+    trtr        the same of the judge, and train_accuracy: its own on the training split
+    trts        {accuracy, floor, confusion [K][K]: generated samples intended as class [row] that were taken for
+                [column]}: the judge on generated samples. accuracy is the mean of the classes, and floor the same of
+                real test samples: each class counts alike in both
     per_class   [K] of {name, train, test, generated, compared: samples; tstr, trtr: recall on the real test; trts: the
                 part of the generated ones that the judge labels as intended; diversity, diversity_floor}
     memorisation {generated: median distance of a generated sample to its nearest training sample; test: of a test
                 sample; ratio: of the two; share: of generated samples that are nearer to a training sample than 99% of
                 the test samples are; expected: 0.01, or what a small test split comes to; threshold: that distance;
-                pairs: [{generated, train: rows of the training splits, distance}] the nearest ones, as `neighbours`}
+                pairs: [{generated, train: rows of the training splits, distance}] the nearest ones, as `neighbours`;
+                nearer: {share: of generated samples that are nearer to one of `compared` training samples than to any
+                of as many test samples, 0.5 of new ones; low, high: its 99% interval; copies: the share if all were
+                copies; compared}}
     motion      null for images; for clips {change, jitter}, null where clips are too short, of
                 {overall: M, per_class: [K] of M}, M = {generated, test, train: means; ratio: generated / test;
                 ratio_floor: train / test; distance: Wasserstein-1 of generated and test; distance_floor: of train and
@@ -34,10 +41,13 @@ metrics.json (no NaN: what could not be measured is null)
     seconds     it took
 
 pictures.safetensors, all pixels in the dataset's dtype and scale; read with `recurra.checkpoint.read_arrays`
-    samples             [K, n, T, H, W, C]  generated, a row for each class; n = 10 for images, 4 for clips
-    samples_seen        [K, n] int64        the class that the judge took each for; -1: there is no such sample
-    real                [K, n, T, H, W, C]  real test samples
-    real_seen           [K, n] int64        likewise
+    samples             [R, n, T, H, W, C]  generated, a row for each class; n = 10 for images, 4 for clips; of many
+                        classes 30, spread evenly
+    samples_seen        [R, n] int64        the class that the judge took each for; -1: there is no such sample; -2: its
+                        answer was no finite number
+    real                [R, n, T, H, W, C]  real test samples
+    real_seen           [R, n] int64        likewise
+    samples_labels      [R] int64           the class of each row of both
     content             [rows, steps, T, H, W, C]  between two content codes on a great circle, label and noise fixed;
                         at most 6 rows, a class each; 8 steps for images, 5 for clips
     motion              [rows, steps, T, H, W, C]  the reverse: content fixed, between two draws of noise
@@ -64,12 +74,12 @@ from recurra.durable import write_json
 from recurra.evaluation import trained
 from recurra.experiment import Experiment
 from recurra.generators import BuiltGan, trained_gan
-from recurra.judgement.drawing import at_most
+from recurra.judgement.drawing import among, at_most
 from recurra.judgement.findings import Findings
 from recurra.judgement.judges import judge_of
 from recurra.judgement.memorisation import Nearest, memorisation
 from recurra.judgement.observing import COMPARED, observe
-from recurra.judgement.pictures import PAIRS, neighbours, table, walked
+from recurra.judgement.pictures import CLASSES, PAIRS, neighbours, table, walked
 from recurra.judgement.sight import Blocks, in_blocks, space_of
 from recurra.metrics import Metrics, measure
 from recurra.progress import Progress
@@ -98,14 +108,15 @@ def judge(experiment: Experiment, artifacts: Mapping[str, Artifact], folder: Pat
 
 def pictures(findings: Findings, gan: BuiltGan, real: Dataset, seed: int) -> dict[str, np.ndarray]:
     """The arrays of pictures.safetensors."""
-    classes = len(real.classes)
-    samples, seen = table(findings.generated.split, findings.generated.seen, classes, first=True)
-    of_test, seen_of_test = table(findings.test.split, findings.test.seen, classes, first=False)
+    shown = among(len(real.classes), CLASSES)
+    samples, seen = table(findings.generated.split, findings.generated.seen, shown, first=True)
+    of_test, seen_of_test = table(findings.test.split, findings.test.seen, shown, first=False)
     return {
         "samples": samples,
         "samples_seen": seen,
         "real": of_test,
         "real_seen": seen_of_test,
+        "samples_labels": shown,
         **walked(gan, real, seed),
         **neighbours(findings.generated.split, findings.train.split, findings.memorisation.pairs),
     }

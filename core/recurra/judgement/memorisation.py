@@ -1,7 +1,12 @@
-"""Whether a GAN copies its training samples: how near generated samples lie to them, beside how near real ones do."""
+"""Whether a GAN copies its training samples: how near generated samples lie to them, beside how near real ones do.
+
+Lying near is not copying: samples of little variety lie near everything that is real. Copies are nearer to training
+samples than to other real ones (the three-sample idea of Meehan, Chaudhuri and Dasgupta, 2020), which `nearer` counts.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +15,8 @@ from recurra.judgement.distances import blocks, squared_distances
 
 UNUSUAL = 0.01
 """The part of real test samples that are nearer to a training sample than the threshold."""
+SURE = 2.576
+"""Standard deviations on either side of a 99% interval."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Memorisation:
     test: float
     """The median of real test samples: what distances are without memory."""
     ratio: float
-    """Generated over test. Well below 1: the samples are copies, with small changes."""
+    """Generated over test. Well below 1: copies with small changes, or samples of little variety."""
     share: float
     """Of generated samples that are nearer to a training sample than 99% of the test samples are."""
     expected: float
@@ -39,6 +46,24 @@ class Memorisation:
     """The distance that tells."""
     pairs: tuple[Pair, ...]
     """The nearest of all, the nearest first."""
+
+
+@dataclass(frozen=True)
+class Nearer:
+    """Whether generated samples lie nearer to training samples than to as many test samples."""
+
+    share: float
+    """Of generated samples whose nearest real one is a training sample; of new samples 0.5, whatever their variety."""
+    low: float
+    """Of the 99% interval."""
+    high: float
+    """Likewise."""
+    copies: float
+    """What `share` is where all generated samples are copies, of whichever training samples: of n among N, half of
+    those whose original is not among the n are nearer by chance.
+    """
+    compared: int
+    """n, the training samples and the test samples."""
 
 
 class Nearest:
@@ -83,3 +108,32 @@ def memorisation(generated: Nearest, test: Nearest, rows: np.ndarray, pairs: int
         threshold=threshold,
         pairs=nearest,
     )
+
+
+def nearer(generated: np.ndarray, train: np.ndarray, test: np.ndarray, all_train: int) -> Nearer:
+    """Of points generated [G, D], train and test [n, D] both, as many of each class; `all_train` samples were learnt
+    from.
+
+    The interval is Wilson's. Generated samples with one nearest real sample do not count as independent: with c_r of
+    them at real sample r, there are G^2 / sum c_r^2 (Kish, 1965), so that a generator of few different samples proves
+    little.
+    """
+    count = len(test)
+    known, new = Nearest(generated), Nearest(generated)
+    known.meet(0, train)
+    new.meet(0, test)
+    if not count or not len(generated) or (known.rows < 0).any() or (new.rows < 0).any():
+        return Nearer(*[math.nan] * 4, compared=count)
+    ahead = np.sign(new.distances - known.distances)  # 0 where one sample is in both
+    share = float((ahead + 1).mean() / 2)
+    nearest = np.where(ahead >= 0, known.rows, len(train) + new.rows)
+    independent = len(generated) ** 2 / float(np.square(np.bincount(nearest).astype(np.float64)).sum())
+    return Nearer(share, *wilson(share, independent), copies=(1 + len(train) / all_train) / 2, compared=count)
+
+
+def wilson(share: float, count: float, deviations: float = SURE) -> tuple[float, float]:
+    """The interval of a share of `count` trials (Wilson, 1927)."""
+    shrink = 1 + deviations**2 / count
+    centre = (share + deviations**2 / (2 * count)) / shrink
+    half = deviations / shrink * math.sqrt(share * (1 - share) / count + (deviations / (2 * count)) ** 2)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -26,7 +26,7 @@ class Observed:
     labels: np.ndarray
     """[N] int64."""
     seen: np.ndarray
-    """[N] int64, what the judge takes each for; -1 for nothing."""
+    """[N] int64, what the judge takes each for; -2 where its answer is no finite number."""
     rows: np.ndarray
     """[n] int64, which are compared, in order."""
     points: np.ndarray

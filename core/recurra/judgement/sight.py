@@ -16,6 +16,8 @@ from recurra.normalisation import Normalisation
 
 Blocks = Iterable[tuple[int, np.ndarray]]
 """(first row, x [n, T, H, W, C] float32, normalised)."""
+NO_ANSWER = -2
+"""In place of a class."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Sight:
     """Of N samples, n of which are placed in the space."""
 
     seen: np.ndarray
-    """[N] int64, the likeliest class; -1 where the judge's answer is no finite number."""
+    """[N] int64, the likeliest class; NO_ANSWER where the judge's answer is no finite number."""
     points: np.ndarray
     """[n, D] float64, those that were asked for, in order."""
 
@@ -33,7 +35,7 @@ def look(classifier: Classifier, space: Space, blocks: Blocks, placed: np.ndarra
     seen, points = [], [np.empty((0, space.components))]
     for start, x in blocks:
         logits = classifier.logits(x)
-        seen.append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), -1))
+        seen.append(np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), NO_ANSWER))
         chosen = slice(None) if placed is None else placed[start : start + len(x)]
         if len(x[chosen]):
             points.append(space.project(classifier.features(x[chosen])))

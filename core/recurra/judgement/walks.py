@@ -11,7 +11,7 @@ from recurra.latents import latents
 
 def on_great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """[steps, *shape] from a to b with steps of equal angle (Shoemake, 1985), so that what lies between two normal
-    draws is as long as they are; a straight line where they have one direction.
+    draws is about as long as they are; a straight line where they have one direction.
     """
     flat = np.stack([a.reshape(-1), b.reshape(-1)]).astype(np.float64)
     angle = np.arccos(np.clip(np.prod(1 / np.linalg.norm(flat, axis=1)) * (flat[0] @ flat[1]), -1, 1))

@@ -35,6 +35,10 @@ class ClassExamples:
     counts: list[int | None]
     """Samples of it in each split; None where the split has none at all."""
     pictures: list[Picture]
+    """Of real training samples."""
+    generated: int
+    """Generated samples of it that stood beside them."""
+    generated_pictures: list[Picture]
 
 
 def _strip(sample: np.ndarray) -> list[Picture]:
@@ -60,20 +64,32 @@ def _spread(labels: np.ndarray, number: int, count: int) -> np.ndarray:
     return rows[((np.arange(count) + 0.5) * len(rows) / max(1, count)).astype(int)]
 
 
-def class_examples(dataset: Dataset) -> list[ClassExamples]:
-    """The first classes of the data with training samples: several images each, or one clip."""
+def class_examples(dataset: Dataset, generated: Dataset | None = None) -> list[ClassExamples]:
+    """The first classes of the data with training samples, several images each or one clip; with `generated`, as many
+    of these.
+    """
+    classes = len(dataset.classes)
     labels = {name: split.labels() for name, split in dataset.splits.items()}
-    each = 1 if dataset.sample.kind == "clip" else 7 if len(dataset.classes) <= 12 else 4
-    shown = range(min(CLASSES, len(dataset.classes)))
-    chosen = [_spread(labels["train"], number, each) for number in shown]
-    pixels = dataset.splits["train"].gather(np.concatenate(chosen))
-    samples = np.split(pixels, np.cumsum([len(rows) for rows in chosen])[:-1])
-    counts = {name: np.bincount(values[values >= 0], minlength=len(dataset.classes)) for name, values in labels.items()}
+    counts = {name: np.bincount(values[values >= 0], minlength=classes) for name, values in labels.items()}
+    made = np.zeros(classes, np.int64) if generated is None else generated.count("train")
+    pictures, others = _of_classes(dataset), _of_classes(generated) if generated else [[]] * classes
     return [
         ClassExamples(
             dataset.classes[number],
             [int(counts[name][number]) if name in counts else None for name in ("train", "validation", "test")],
-            [picture for sample in samples[number] for picture in frames(sample, 8, side=56)],
+            pictures[number],
+            int(made[number]),
+            others[number],
         )
-        for number in shown
+        for number in range(min(CLASSES, classes))
     ]
+
+
+def _of_classes(dataset: Dataset) -> list[list[Picture]]:
+    """Of each of the first classes some training samples."""
+    split = dataset.splits["train"]
+    labels = split.labels()
+    each = 1 if dataset.sample.kind == "clip" else 7 if len(dataset.classes) <= 12 else 4
+    chosen = [_spread(labels, number, each) for number in range(min(CLASSES, len(dataset.classes)))]
+    samples = np.split(split.gather(np.concatenate(chosen)), np.cumsum([len(rows) for rows in chosen])[:-1])
+    return [[picture for sample in own for picture in frames(sample, 8, side=56)] for own in samples]

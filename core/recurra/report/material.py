@@ -26,6 +26,9 @@ class Material:
     experiment: Experiment
     artifacts: Mapping[str, Artifact]
     dataset: Dataset
+    """The real one."""
+    generated: Dataset | None
+    """Generated samples that stood beside its training samples."""
     training: dict[str, Any]
     """train.json."""
     history: dict[str, np.ndarray]
@@ -62,13 +65,16 @@ def read_history(path: Path) -> dict[str, np.ndarray]:
 
 
 def gather(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Material:
-    """Opens the artifacts `preprocess` (or `augment`, with a GAN's samples), `train` and `evaluate`."""
+    """Opens the artifacts `preprocess`, `train` and `evaluate`, and of a recogniser with generated samples
+    `generate`.
+    """
     train, evaluate = artifacts["train"], artifacts["evaluate"]
     measured = read_json(evaluate.file("metrics.json"))
     return Material(
         experiment=experiment,
         artifacts=artifacts,
-        dataset=Dataset.open(artifacts.get("augment", artifacts["preprocess"]).path),
+        dataset=Dataset.open(artifacts["preprocess"].path),
+        generated=Dataset.open(artifacts["generate"].path) if "generate" in artifacts else None,
         training=read_json(train.file("train.json")),
         history=read_history(train.file("history.parquet")),
         metrics=Metrics.from_json(measured),

@@ -31,18 +31,25 @@ class Section:
     html: str
 
 
-def render(experiment: Experiment, artifacts: Mapping[str, Artifact], sections: Iterable[Section] = ()) -> str:
+def render(
+    experiment: Experiment,
+    artifacts: Mapping[str, Artifact],
+    sections: Iterable[Section] = (),
+    gan: Experiment | None = None,
+) -> str:
     """The report on a run's artifacts by role, with plugins' sections: a whole page.
 
     A recogniser's are `preprocess`, `train` and `evaluate`; a GAN has `recogniser`, `generate` and `student` as well.
+    `gan` is the experiment that a recogniser's `data.augment.gan` stands for (`recurra.gan_source`).
     Equal input gives equal bytes.
     """
     if experiment.model.kind == "gan":
-        content, template, styles = generator.content, "generator/template.html", ("style.css", "generator/style.css")
+        content, template = generator.content(experiment, artifacts), "generator/template.html"
+        styles = ("style.css", "generator/style.css")
     else:
-        content, template, styles = recogniser.content, "recogniser.html", ("style.css",)
+        content, template, styles = recogniser.content(experiment, artifacts, gan), "recogniser.html", ("style.css",)
     extra = [(section.title, Markup(section.html)) for section in sections]
-    page = filled(template, styles, {**content(experiment, artifacts), "sections": extra})
+    page = filled(template, styles, {**content, "sections": extra})
     # A path on the command line may hold bytes that are no text, and a page must be.
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 

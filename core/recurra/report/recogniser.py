@@ -8,14 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from recurra.config import resolved_yaml
 from recurra.experiment import Experiment
 from recurra.report import gallery, tables, words
 from recurra.report.calibration import reliability_diagram
 from recurra.report.confusion import LARGEST, confusion_matrix
 from recurra.report.curves import Curves, Line, learning_curves
 from recurra.report.material import Material, gather
-from recurra.report.reproduction import reproduce
+from recurra.report.reproduction import configurations, reproduce
 from recurra.store import Artifact
 
 CONTENTS = [
@@ -30,8 +29,11 @@ CONTENTS = [
 """(id, title) of the page's own sections."""
 
 
-def content(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
-    """What `recogniser.html` is filled with, from the artifacts `preprocess`, `train` and `evaluate`."""
+def content(experiment: Experiment, artifacts: Mapping[str, Artifact], gan: Experiment | None = None) -> dict[str, Any]:
+    """What `recogniser.html` is filled with, from the artifacts `preprocess`, `train` and `evaluate`.
+
+    `gan` is that of the generated samples among those that it was trained on.
+    """
     material = gather(experiment, artifacts)
     metrics, dataset = material.metrics, material.dataset
     pairs = tables.confused_pairs(metrics.confusion, metrics.classes)
@@ -58,15 +60,16 @@ def content(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> dict[s
         "certainty": words.certainty(material),
         "reliability": reliability_diagram(metrics.reliability),
         "mistakes": gallery.surest_mistakes(material),
-        "examples": gallery.class_examples(dataset),
+        "examples": gallery.class_examples(dataset, material.generated),
+        "generated": material.generated is not None,
         "class_count": len(dataset.classes),
         "kind": dataset.sample.kind,
-        "data_facts": tables.data_facts(experiment, dataset) + tables.generated_facts(material),
+        "data_facts": tables.data_facts(experiment, dataset) + tables.generated_facts(material, gan),
         "network": tables.network(material),
         "environment": sorted(material.training["environment"].items()),
         "digests": tables.digests(material),
-        "configuration": resolved_yaml(experiment),
-        "reproduce": reproduce(experiment),
+        "configurations": configurations(experiment, gan),
+        "reproduce": reproduce(experiment, gan),
         "top_k": material.top_k[0],
         "uniform_loss": math.log(len(metrics.classes)),
     }

@@ -154,21 +154,17 @@ def data_facts(experiment: Experiment, dataset: Dataset) -> list[tuple[str, str]
         ("Form", form),
         ("Classes", f"{len(dataset.classes):,}"),
     ]
-    if joined := dataset.summary["settings"].get("joined"):
-        facts.append(
-            ("Trained on", f"{joined['real']:,} real samples and {joined['generated']:,} that a GAN generated")
-        )
     if dataset.refused:
         facts.append(("Left out", f"{plural(len(dataset.refused), 'sample')} that could not be used"))
     return facts
 
 
-def generated_facts(material: Material) -> list[tuple[str, str]]:
-    """How many of the training samples were generated, where there were any."""
-    if "generate" not in material.artifacts:
+def generated_facts(material: Material, gan: Experiment | None) -> list[tuple[str, str]]:
+    """How many generated samples there were to train on besides, where there were any, and whose."""
+    if material.generated is None:
         return []
-    added = len(Dataset.open(material.artifacts["generate"].path).splits["train"])
-    return [("Generated", f"{added:,} of those to train on, by the GAN {material.experiment.data.augment.gan}")]
+    whose = gan.name if gan else material.experiment.data.augment.gan
+    return [("Generated", f"{len(material.generated.splits['train']):,} more to train on, by the GAN {whose}")]
 
 
 def digests(material: Material) -> list[tuple[str, str, str]]:
@@ -176,15 +172,20 @@ def digests(material: Material) -> list[tuple[str, str, str]]:
     artifacts = material.artifacts
     weights = f"{material.experiment.train.keep}.safetensors"
     train, evaluate = artifacts["train"], artifacts["evaluate"]
-    data = artifacts.get("augment", artifacts["preprocess"])
-    added = [
+    wholes = {
+        "preprocess": "Dataset" if material.generated is None else "Real samples",
+        "recogniser": "Judge",
+        "gan": "GAN",
+        "generate": "Generated samples",
+        "augment": "Real and generated samples",
+    }
+    data = [
         (title, f"{artifacts[role].stage}/{artifacts[role].key}", artifacts[role].digest)
-        for role, title in (("gan", "GAN"), ("generate", "Generated samples"))
+        for role, title in wholes.items()
         if role in artifacts
     ]
     return [
-        ("Dataset", f"{data.stage}/{data.key}", data.digest),
-        *added,
+        *data,
         ("Training", f"train/{train.key}", train.digest),
         ("Weights tested", f"train/{train.key}/{weights}", train.sha256(weights)),
         ("Predictions", f"evaluate/{evaluate.key}/predictions.parquet", evaluate.sha256("predictions.parquet")),

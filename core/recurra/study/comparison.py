@@ -114,6 +114,13 @@ class Answered:
     """[n] int64, a number for each sample, the same in whichever seed's test split it is."""
     correct: np.ndarray
     """[n] bool."""
+    labels: np.ndarray
+    """[n] int32, the class that each sample is of."""
+
+    def of(self, label: int) -> Answered:
+        """The samples of one class alone."""
+        rows = self.labels == label
+        return Answered(self.samples[rows], self.correct[rows], self.labels[rows])
 
 
 def compared(fraction: float, arm: str, against: str, pairs: Sequence[tuple[Answered, Answered]]) -> Comparison:

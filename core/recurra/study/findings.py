@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from recurra.study.answer import QUESTION, answer
 from recurra.study.caveats import caveats
-from recurra.study.comparison import Comparison, compared
+from recurra.study.comparison import Answered, Comparison, compared
 from recurra.study.intervals import Interval, over_seeds
-from recurra.study.plan import Cell, Plan
+from recurra.study.plan import Plan
 from recurra.study.results import Generator, Results, Row
 
 SCHEMA = 1
+Answers = Mapping[tuple[str, int], Answered]
+"""(arm, seed) -> which test samples were right."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ClassEffect:
     difference: float
     """Mean difference in recall."""
     interval: Interval | None
-    """Of the difference, over seeds; None for a single seed."""
+    """Of the difference, over seeds and over the class's test samples together; None for a single seed."""
     support: float
     """Mean number of test samples."""
 
@@ -117,7 +119,7 @@ def _with_interval(value: dict[str, Any], *tuples: str) -> dict[str, Any]:
 def find(results: Results) -> tuple[Findings, list[Row]]:
     """The findings, and the rows that they are made from."""
     plan, rows, generators = results.plan, results.rows(), results.generators()
-    comparisons, same_test = [], True
+    comparisons, effects, same_test = [], [], True
     for fraction in plan.fractions:
         answered = results.answered(fraction)
         splits = [set(answered["real", seed].samples.tolist()) for seed in plan.seeds]
@@ -125,12 +127,13 @@ def find(results: Results) -> tuple[Findings, list[Row]]:
         for arm, against in plan.comparisons:
             pairs = [(answered[arm, seed], answered[against, seed]) for seed in plan.seeds]
             comparisons.append(compared(fraction, arm, against, pairs))
+        effects += effects_of(results, fraction, answered)
     findings = Findings(
         plan=plan,
         classes=results.classes,
         summaries=tuple(_summaries(plan, rows)),
         comparisons=tuple(comparisons),
-        effects=tuple(_effects(results)),
+        effects=tuple(effects),
         generators=tuple(generators),
         warnings=(),
         same_test=same_test,
@@ -154,21 +157,16 @@ def _summaries(plan: Plan, rows: Sequence[Row]) -> Iterator[Summary]:
             )
 
 
-def _effects(results: Results) -> Iterator[ClassEffect]:
+def effects_of(results: Results, fraction: float, answered: Answers) -> Iterator[ClassEffect]:
     """Of what generation changes: beside the real samples, and beside classical augmentation where there is any."""
     plan = results.plan
     for arm, against in (pair for pair in plan.comparisons if pair in (("generated", "real"), ("both", "classical"))):
-        for fraction in plan.fractions:
-            cells = [Cell(fraction=fraction, seed=seed) for seed in plan.seeds]
-            scores = [(results.metrics(cell, arm), results.metrics(cell, against)) for cell in cells]
-            for number, name in enumerate(results.classes):
-                pairs = [(ours.per_class[number], theirs.per_class[number]) for ours, theirs in scores]
-                known = [
-                    (a.recall, b.recall, b.support) for a, b in pairs if a.recall is not None and b.recall is not None
-                ]
-                if known:
-                    changes = [after - before for after, before, _ in known]
-                    before, support = (float(np.mean([each[place] for each in known])) for place in (1, 2))
-                    yield ClassEffect(
-                        fraction, arm, against, name, before, float(np.mean(changes)), over_seeds(changes), support
-                    )
+        for label, name in enumerate(results.classes):
+            both = [(answered[arm, seed].of(label), answered[against, seed].of(label)) for seed in plan.seeds]
+            pairs = [(ours, theirs) for ours, theirs in both if len(theirs.samples)]
+            if pairs:
+                found = compared(fraction, arm, against, pairs)
+                before = float(np.mean([theirs.correct.mean() for _, theirs in pairs]))
+                support = float(np.mean([len(theirs.samples) for _, theirs in pairs]))
+                interval = found.interval if found.over_seeds else None
+                yield ClassEffect(fraction, arm, against, name, before, found.mean, interval, support)

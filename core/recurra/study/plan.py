@@ -13,7 +13,7 @@ best of, and every real sample is seen less often. The GAN's own training is not
 
 On a fraction f of the samples an epoch is shorter, and as many epochs would be too few steps to learn from what there
 is: recognisers take 1 / sqrt(f) times the epochs, which lies midway between equal epochs and equal steps. The GAN takes
-1 / f times, the same number of steps on every fraction: it learns more slowly, and its best epoch is kept.
+as many steps on every fraction, to the whole epoch (`as_on_all`): it learns more slowly, and its best epoch is kept.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Plan(Part):
         """The experiment whose dataset all arms of a cell share: the one of the arm `real`."""
         return self._in(self.experiment, cell, Augment())
 
-    def generator(self, cell: Cell) -> Experiment:
-        """The GAN's experiment, on the cell's real samples and on no others, for as many steps as on all of them."""
+    def generator(self, cell: Cell, real: int) -> Experiment:
+        """The GAN's experiment, on the cell's `real` samples and on no others, for as many steps as on all of them."""
         judged = self.gan.evaluate.gan
         recogniser = judged.recogniser.model_copy(
             update={"train": more_epochs(judged.recogniser.train, cell.fraction**0.5)}
@@ -112,7 +112,7 @@ class Plan(Part):
         evaluate = self.gan.evaluate.model_copy(
             update={"gan": judged.model_copy(update={"recogniser": recogniser})},
         )
-        changed = {"train": more_epochs(self.gan.train, cell.fraction), "evaluate": evaluate}
+        changed = {"train": as_on_all(self.gan.train, real, cell.fraction), "evaluate": evaluate}
         return self._in(self.gan, cell, self.gan.data.augment).model_copy(update=changed)
 
     def training(self, fraction: float) -> Train:
@@ -159,15 +159,22 @@ def planned(experiment: Experiment, home: Home, fractions: Sequence[float], seed
 
 
 def more_epochs(train: Train, share: float) -> Train:
-    """How to train for 1 / share times as many epochs; warm-up and a GAN's measurements keep their parts of them."""
+    """How to train for 1 / share times as many epochs; the warm-up keeps its part of them."""
     if share == 1:
         return train
-    changed: dict[str, Any] = {
-        "epochs": round(train.epochs / share),
-        "warmup_epochs": train.warmup_epochs / share,
-        "gan": train.gan.model_copy(update={"measure_every": max(1, round(train.gan.measure_every / share))}),
-    }
-    return train.model_copy(update=changed)
+    return train.model_copy(
+        update={"epochs": max(1, round(train.epochs / share)), "warmup_epochs": train.warmup_epochs / share}
+    )
+
+
+def as_on_all(train: Train, real: int, fraction: float) -> Train:
+    """How to train a GAN on `real` samples with as many steps as on all, which are about real / fraction; rounded to
+    the epoch. Its warm-up and the time between its measurements keep their steps.
+    """
+    share = steps_of(train, real, 1) / steps_of(train, round(real / fraction), 1)
+    every = max(1, round(train.gan.measure_every / share))
+    gan = train.gan.model_copy(update={"measure_every": every})
+    return more_epochs(train, share).model_copy(update={"gan": gan})
 
 
 def equal_steps(train: Train, real: int, trained_on: int) -> Train:

@@ -106,14 +106,14 @@ class Results:
                     raise RecurraError(f"{cell.role(arm)}: its test split is not that of the other arms; run again")
         numbers = _numbered([found[self.plan.arms[0], seed]["source"] for seed in self.plan.seeds])
         return {
-            (arm, seed): Answered(samples, found[arm, seed]["correct"].to_numpy())
+            (arm, seed): Answered(samples, *(found[arm, seed][name].to_numpy() for name in ("correct", "label")))
             for seed, samples in zip(self.plan.seeds, numbers, strict=True)
             for arm in self.plan.arms
         }
 
     def _answers(self, cell: Cell, arm: str) -> pa.Table:
         predictions = Predictions(self.of(cell, arm, "evaluate").file("predictions.parquet"))
-        return pa.Table.from_batches(list(predictions.blocks(["source", "correct"])))
+        return pa.Table.from_batches(list(predictions.blocks(["source", "correct", "label"])))
 
     def _dataset(self, cell: Cell, role: str) -> Dataset:
         return Dataset.open(self.of(cell, role).path)

@@ -17,10 +17,11 @@ from recurra.errors import RecurraError
 from recurra.evaluation import trained
 from recurra.experiment import Experiment
 from recurra.gan_batches import GanData
-from recurra.generators import BuiltGan, balanced, build_gan, gan_spec_for, generated
+from recurra.generators import BuiltGan, build_gan, gan_spec_for, generated
+from recurra.judgement.drawing import among
 from recurra.judgement.judges import judge_of
 from recurra.judgement.referee import Referee
-from recurra.judgement.symptoms import symptoms
+from recurra.judgement.symptoms import Watch, symptoms
 from recurra.progress import Progress
 from recurra.training.loop import Row, Sums, Training
 from recurra.weights import initial_weights
@@ -28,7 +29,7 @@ from recurra.weights import initial_weights
 PREVIEWS = 16
 """Epochs at most whose samples are kept to look at."""
 PREVIEW_SAMPLES = {"image": 60, "clip": 24}
-"""Samples of each, at most, but one of each class at least."""
+"""Samples of each, at most; of more classes than that, one each of so many, spread evenly."""
 MEASURES = ("frechet", "kernel", "precision", "recall", "label_accuracy", "diversity")
 """What `Referee.measure` finds out and the history keeps. NaN is kept as null."""
 
@@ -50,6 +51,7 @@ class GanTraining(Training):
         self.dataset, self.gan, self.referee = dataset, built, referee
         self.data = GanData(data, built.spec, experiment.seed)
         self.previewed = preview_epochs(experiment)
+        self.watch = Watch(experiment, built.spec.classes)
         super().__init__(experiment, built, partial, progress, len(data.labels), data.steps)
 
     def batches(self, epoch: int, first: int) -> Iterator[GanBatches]:
@@ -79,11 +81,12 @@ class GanTraining(Training):
         return {**losses, "penalty": means["penalty"] / share if share else None, **right, **found}
 
     def _preview(self, epoch: int) -> None:
-        classes = self.gan.spec.classes
-        count = max(classes, PREVIEW_SAMPLES[self.gan.spec.sample.kind] // classes * classes)
-        blocks = [x for _, x in generated(self.gan, balanced(count, classes), self.experiment.seed)]
+        most = PREVIEW_SAMPLES[self.gan.spec.sample.kind]
+        shown = among(self.gan.spec.classes, most)
+        labels = np.tile(shown, most // len(shown))
+        blocks = [x for _, x in generated(self.gan, labels, self.experiment.seed)]
         pixels = self.dataset.normalisation.restore(np.concatenate(blocks), self.dataset.dtype)
-        write_arrays(self.partial / f"preview-{epoch:06}.safetensors", {"pixels": pixels})
+        write_arrays(self.partial / f"preview-{epoch:06}.safetensors", {"pixels": pixels, "labels": labels})
 
     def value(self, row: Row) -> float | None:
         """What `train.gan.monitor` names."""
@@ -92,10 +95,20 @@ class GanTraining(Training):
             return None
         return -row[name] if name in ("frechet", "kernel") else row[name]
 
+    @property
+    def monitored(self) -> str:
+        """With its field, as it may be the monitor that has to be another."""
+        return f"{self.experiment.train.gan.monitor} (train.gan.monitor)"
+
+    def warnings(self) -> list[str]:
+        """Of its symptoms."""
+        *earlier, now = self.position.history[self.watch.rows :]
+        for each in earlier:  # of before the training was interrupted
+            self.watch.after(each)
+        return self.watch.after(now)
+
     def words(self, row: Row) -> str:
-        """The losses, and the measures where there are some; then what looks wrong, a line each."""
-        for line in symptoms(self.position.history, self.experiment, self.gan.spec.classes, newest=True):
-            self.progress.note(f"warning: {line}")
+        """The losses, and the measures where there are some."""
         shown = f"loss G {row['generator_loss']:.3f} D {row['discriminator_loss']:.3f}"
         shown += f"  D right {row['real_right']:.0%}/{row['fake_right']:.0%}"
         if row["frechet"] is not None:

@@ -112,9 +112,18 @@ class Training(ABC):
     def value(self, row: Row) -> float | None:
         """What makes an epoch the best, its sign such that higher is better; None where it was not measured."""
 
+    @property
+    @abstractmethod
+    def monitored(self) -> str:
+        """The name of what `value` tells."""
+
     @abstractmethod
     def words(self, row: Row) -> str:
         """The row for a person, in one line."""
+
+    def warnings(self) -> list[str]:
+        """What began to look wrong with the last row of the history, a line each."""
+        return []
 
     def shown(self, means: Mapping[str, float]) -> Mapping[str, float]:
         """What is shown while an epoch runs."""
@@ -214,6 +223,8 @@ class Training(ABC):
     def _ranked(self, row: Row) -> Position:
         """The position at the start of the next epoch, the one that ended compared with the best."""
         now, value = self.position, self.value(row)
+        if value is not None and not math.isfinite(value):
+            value = None  # nothing would ever be better than NaN
         best, bar = (now.best_epoch, now.best_value), (now.bar_epoch, now.bar_value)
         stopping = self.experiment.train.early_stopping
         margin = stopping.min_delta if stopping else 0.0
@@ -245,11 +256,15 @@ class Training(ABC):
     def _tell(self, row: Row, best: bool) -> None:
         shown = f"epoch {row['epoch']}/{self.experiment.train.epochs}  {self.words(row)}"
         self.progress.note(f"{shown}  {row['samples_per_second']:,.0f} samples/s{'  best' if best else ''}")
+        for line in self.warnings():
+            self.progress.note(f"warning: {line}")
         self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
         self.observers.tell_problems(self.progress.note)
 
     def finish(self, folder: Path, stopped: str) -> None:
-        """Writes the artifact."""
+        """Writes the artifact; an InputError where no epoch is the best."""
+        if not self.best:
+            raise InputError(f"{self.monitored} was a finite number after no epoch, so none is the best. {self.advice}")
         network, history = self.built.network, self.position.history
         write_arrays(folder / "last.safetensors", network.weights())
         write_arrays(folder / "best.safetensors", self.best)

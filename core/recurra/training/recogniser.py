@@ -87,6 +87,11 @@ class RecogniserTraining(Training):
             return -row["train_loss"]
         return -row["val_loss"] if self.experiment.train.monitor == "val_loss" else row["val_accuracy"]
 
+    @property
+    def monitored(self) -> str:
+        """A field of the history."""
+        return self.experiment.train.monitor if self.validation else "train_loss"
+
     def words(self, row: Row) -> str:
         """Loss and accuracy."""
         shown = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.4f}"

@@ -86,8 +86,10 @@ def _study(home: Home, plan: Plan, file: Path, json: bool) -> int:
             done = execute(home, plan, display, file, output.DEBUG.get())
         except BaseException as error:
             display.progress.end()
-            if display.study and not isinstance(error, InputError):
-                output.say(f"study {display.study.id} did not end; the same command goes on with what it has made")
+            if display.study:
+                mended = "once that is mended " if isinstance(error, InputError) else ""
+                did = f"study {display.study.id} did not end"
+                output.say(f"{did}; {mended}the same command goes on with what it has made")
             raise
         display.finished(done)
     if json:

@@ -14,16 +14,8 @@ from recurra.run import Run
 from recurra.run_record import stages_of
 from recurra.store import Outcome
 
-HEADLINE = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-    "tstr": "TSTR accuracy",
-    "trts": "TRTS accuracy",
-    "frechet": "Frechet distance",
-}
-DISTANCES = ("frechet",)
+RECOGNISER = {"accuracy": "accuracy", "macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error"}
+GAN = {"tstr": "trained on generated", "trts": "recognised as intended", "frechet": "frechet"}
 
 
 class Display:
@@ -58,23 +50,25 @@ class Display:
 
     def finished(self, run: Run) -> None:
         """Its metrics and its report."""
-        shown, metrics = Text("\n"), run.record["metrics"]
-        for name, label in HEADLINE.items():
-            if name in metrics:
-                shown.append(f"{label} ")
-                shown.append(f"{metrics[name]:{'.2f' if name in DISTANCES else '.4f'}}", "bold")
-                shown.append(f"{_beside(name, metrics)}   ")
-        self.console.print(shown)
+        metrics = run.record["metrics"]
+        labels = {name: label for name, label in {**RECOGNISER, **GAN}.items() if name in metrics}
+        parts = [Text.assemble(f"{label} ", (_shown(name, metrics[name]), "bold")) for name, label in labels.items()]
+        for name, part in zip(labels, parts, strict=True):
+            part.append(_beside(name, metrics))
+        self.console.print(Text("\n").append_text(Text("   ").join(parts)))
         self.console.print(Text.assemble("report ", (run.record["report"], "bold")))
 
 
+def _shown(name: str, value: float) -> str:
+    return f"{value:{'.4f' if name in RECOGNISER else '.1f' if name == 'frechet' else '.2f'}}"
+
+
 def _beside(name: str, metrics: dict[str, Any]) -> str:
-    """What a number has to be read with: its interval, and what real samples come to."""
-    parts = []
-    if f"{name}_low" in metrics:
-        parts.append(f"{metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f}")
+    """What a number has to be read with: its interval, or what real samples come to."""
     if name == "tstr" and "trtr" in metrics:
-        parts.append(f"trained on real samples {metrics['trtr']:.4f}")
+        return f" (on real {_shown(name, metrics['trtr'])})"
     if f"{name}_floor" in metrics:
-        parts.append(f"of real samples {metrics[f'{name}_floor']:.2f}")
-    return f" ({'; '.join(parts)})" if parts else ""
+        return f" (real {_shown(name, metrics[f'{name}_floor'])})"
+    if f"{name}_low" in metrics:
+        return f" ({metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f})"
+    return ""

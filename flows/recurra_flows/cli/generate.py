@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from recurra.run import Run
 
 MOST = 10_000_000
-"""Samples of a class; more is a slip."""
+"""Samples in all; more is a slip."""
 
 
 def generate(
@@ -21,7 +23,7 @@ def generate(
     *,
     out: Path,
     per_class: int = 100,
-    classes: str | None = None,
+    classes: list[str] | None = None,
     seed: int | None = None,
     format: Literal["auto", "png", "gif", "npy", "parquet"] = "auto",
     backend: str | None = None,
@@ -38,11 +40,12 @@ def generate(
     per_class
         Samples of each class.
     classes
-        Only these, with commas between them.
+        Only these, with commas between them; can be given several times, and a class whose name has a comma is then
+        named alone.
     seed
         The same seed makes the same samples; left out: the experiment's. More of a class leaves the first as they are.
     format
-        auto: png for 8-bit images, gif for 8-bit grey clips, npy for all others.
+        auto: png for 8-bit images, npy for clips and grey float images, parquet for float images in colour.
     backend
         The backend that generates, where it is not to be the one that was trained; the weights are the same.
     """
@@ -50,8 +53,8 @@ def generate(
     from recurra.home import Home
     from recurra.run import Run
 
-    if not 1 <= per_class <= MOST:
-        raise InputError(f"--per-class {per_class}: expected 1 to {MOST:,}")
+    if per_class < 1:
+        raise InputError(f"--per-class {per_class}: expected 1 or more")
     if seed is not None and not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed}: expected 0 to {2**32 - 1}")
     output.check_out_folder(out)
@@ -65,7 +68,13 @@ def generate(
 
 
 def _generated(
-    run: Run, out: Path, per_class: int, classes: str | None, seed: int | None, format: str, backend: str | None
+    run: Run,
+    out: Path,
+    per_class: int,
+    classes: list[str] | None,
+    seed: int | None,
+    format: str,
+    backend: str | None,
 ) -> dict[str, Any]:
     from recurra.capabilities import able_backend
     from recurra.dataset import Dataset
@@ -97,18 +106,32 @@ def _generated(
     return {"run": str(run.folder), "backend": experiment.backend, "seed": seed, "out": str(out), **answer}
 
 
-def _counts(named: tuple[str, ...], wanted: str | None, per_class: int) -> list[int]:
-    """Samples of each class; an InputError for a class that there is not."""
+def _counts(named: tuple[str, ...], wanted: list[str] | None, per_class: int) -> list[int]:
+    """Samples of each class; an InputError for a class that there is not, or for too many in all."""
     from recurra.errors import InputError, nearest
 
-    chosen = named if wanted is None else tuple(name.strip() for name in wanted.split(",") if name.strip())
+    chosen = named if wanted is None else tuple(_chosen(named, wanted))
     for name in chosen:
         if name not in named:
             shown = ", ".join(named[:20]) + (", ..." if len(named) > 20 else "")
             raise InputError(f"--classes: no class '{name}', there are {shown}.{nearest(name, named)}")
     if not chosen:
         raise InputError("--classes: names no class")
+    total = per_class * len(set(chosen))
+    if total > MOST:
+        raise InputError(
+            f"--per-class {per_class}: {total:,} samples in all, {MOST:,} are the most; ask for fewer of each class, or"
+            " several times with other --seed"
+        )
     return [per_class if name in chosen else 0 for name in named]
+
+
+def _chosen(named: tuple[str, ...], wanted: list[str]) -> Iterator[str]:
+    for each in wanted:
+        if each in named:
+            yield each
+        else:
+            yield from (name.strip() for name in each.split(",") if name.strip())
 
 
 def _show(answer: dict[str, Any]) -> None:

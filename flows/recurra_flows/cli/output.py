@@ -46,6 +46,8 @@ def check_out_folder(out: Path) -> None:
         raise InputError(f"--out {out}: {out.absolute().parent} is no folder")
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"--out {out}: it is there already; name a folder that is new or empty")
+    if out.is_mount():  # it could not be replaced by the finished one
+        raise InputError(f"--out {out}: a file system is mounted there; name a new folder in it")
 
 
 @contextlib.contextmanager

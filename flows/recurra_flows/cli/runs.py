@@ -10,17 +10,22 @@ from recurra.progress import duration
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
+    from recurra.home import Home
     from recurra.run import Run
+    from recurra.study.record import Study
 
+STUDY = "study"
+"""What stands in place of the model."""
 app = App(name="runs", help="List runs, or show one.")
 
 
 @app.command(name="ls")
 def list_runs(*, json: output.Json = False) -> int:
-    """List the runs, the oldest first."""
+    """List the runs and the studies, the oldest first."""
     from recurra.errors import InputError
     from recurra.home import Home
     from recurra.run import Run, run_folders
+    from recurra.study.record import Study, study_folders
 
     home, rows = Home.default(), []
     for folder in run_folders(home):
@@ -28,6 +33,12 @@ def list_runs(*, json: output.Json = False) -> int:
             rows.append(_row(Run.open(home, str(folder))))
         except InputError as error:
             rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
+    for folder in study_folders(home):
+        try:
+            rows.append(_study_row(Study.at(home, folder)))
+        except InputError as error:
+            rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
+    rows.sort(key=lambda row: row["id"])
     if json:
         output.emit({"home": str(home.path), "runs": rows})
     elif rows:
@@ -46,27 +57,37 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     Parameters
     ----------
     run
-        The run's id, its beginning, its folder, or `latest`.
+        The run's id, its beginning, its folder, or `latest`; or the whole id of a study.
     """
     from recurra.home import Home
-    from recurra.run import Run
 
-    found = Run.open(Home.default(), run)
+    found = _found(Home.default(), run)
     record = {**found.record, "status": status(found)}
     if json:
         output.emit({"run": str(found.folder), **record})
         return 0
-    print(f"{found.id}: {record['model']} on {record['backend']}, {record['status']}, started {record['started']}")
+    model, backend = record.get("model", STUDY), found.experiment.backend
+    print(f"{found.id}: {model} on {backend}, {record['status']}, started {record['started']}")
     if record.get("error"):
         print(f"error: {record['error']}")
     done = found.done().items()
     stages = [(role, of["cache"], duration(of["seconds"]), of["why"], of["artifact"]) for role, of in done]
     output.table(("stage", "cache", "time", "why", "artifact"), stages, right=["time"])
-    for name, value in record["metrics"].items():
+    for name, value in record.get("metrics", {}).items():
         print(f"{name} {_cell(value)}")
+    if record.get("answer"):
+        print(record["answer"])
     if record["report"]:
         print(f"report {record['report']}")
     return 0
+
+
+def _found(home: Home, wanted: str) -> Run:
+    from recurra.run import Run
+    from recurra.study.record import Study, study_folders
+
+    ids = {folder.name: folder for folder in study_folders(home)}
+    return Study.at(home, ids[wanted]) if wanted in ids else Run.open(home, wanted)
 
 
 def status(run: Run) -> str:
@@ -88,6 +109,22 @@ def _row(run: Run) -> dict[str, Any]:
         "started": record["started"],
         "report": record["report"],
         "folder": str(run.folder),
+    }
+
+
+def _study_row(study: Study) -> dict[str, Any]:
+    record = study.record
+    return {
+        "id": study.id,
+        "status": status(study),
+        "name": record["name"],
+        "model": STUDY,
+        "backend": study.experiment.backend,
+        "accuracy": None,
+        "tstr": None,
+        "started": record["started"],
+        "report": record["report"],
+        "folder": str(study.folder),
     }
 
 

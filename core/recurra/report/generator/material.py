@@ -28,6 +28,9 @@ class Measure:
 
     value: float | None
     floor: float | None
+    value_error: float | None = None
+    """Standard errors, where they are known."""
+    floor_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,21 @@ class Material:
     @cached_property
     def shades(self) -> Shades | None:
         """The one scale of all pictures, from the real and the generated samples; None for 8-bit values."""
-        # Where there is no such sample, its place holds zeros.
+        # Where there is no such sample, its place holds zeros; one that the judge cannot see says nothing of a scale.
         return Shades.between(
             *(self.pictures[kind][self.pictures[f"{kind}_seen"] >= 0] for kind in ("samples", "real"))
         )
 
-    def previews(self, count: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(epoch, the first `count` samples [n, T, H, W, C]) of each epoch whose samples were kept, in order."""
+    def previews(self, count: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """(epoch, the first `count` samples [n, T, H, W, C], their labels [n]) of each epoch whose samples were kept.
+
+        In order; labels are the same in all.
+        """
         train = self.artifacts["train"]
         for name in sorted(name for name in train.files if name.startswith(PREVIEW)):
             epoch = int(name.removeprefix(PREVIEW).removesuffix(".safetensors"))
-            yield epoch, read_arrays(train.file(name))[0]["pixels"][:count].copy()
+            arrays, _ = read_arrays(train.file(name))
+            yield epoch, arrays["pixels"][:count].copy(), arrays["labels"][:count]
 
     @property
     def tested_epoch(self) -> int:

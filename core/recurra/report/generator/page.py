@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from recurra.config import resolved_yaml
 from recurra.experiment import Experiment
 from recurra.report.confusion import LARGEST, confusion_matrix
 from recurra.report.generator import curves, previews, samples, tables, walks, words
 from recurra.report.generator.material import Material, gather
-from recurra.report.reproduction import reproduce
+from recurra.report.reproduction import configurations, reproduce
 from recurra.report.tables import confused_pairs
 from recurra.report.words import plural
 from recurra.store import Artifact
@@ -45,13 +44,15 @@ def content(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> dict[s
         "headings": {name: heading for name, (heading, _) in tables.ORDERS.items()},
         "memory": material.measured["memorisation"],
         "memorised": words.memorised(material),
+        "close": words.close(material),
+        "gap": words.gap(material),
         "pairs_nearest": samples.nearest_pairs(material),
         "motion": moving,
         "data_facts": tables.data_facts(material),
         "network": tables.network(material),
         "environment": sorted(material.training["environment"].items()),
         "digests": tables.digests(material),
-        "configuration": resolved_yaml(experiment),
+        "configurations": configurations(experiment),
         "reproduce": reproduce(experiment),
     }
 

@@ -36,10 +36,9 @@ def previews(material: Material) -> Previews:
     """A row for each epoch whose samples were kept."""
     kind = material.dataset.sample.kind
     kept = list(material.previews(COUNT[kind]))
-    made = iter(shots([sample for _, pixels in kept for sample in pixels], LOOK[kind], material.shades, BUDGET))
+    made = iter(shots([sample for _, pixels, _ in kept for sample in pixels], LOOK[kind], material.shades, BUDGET))
     rows = [
         Preview(epoch, [next(made) for _ in range(len(pixels))], epoch == material.tested_epoch)
-        for epoch, pixels in kept
+        for epoch, pixels, _ in kept
     ]
-    columns = max((len(row.samples) for row in rows), default=0)
-    return Previews([material.classes[column % len(material.classes)] for column in range(columns)], rows)
+    return Previews([material.classes[label] for label in kept[0][2].tolist()] if kept else [], rows)

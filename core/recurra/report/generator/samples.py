@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recurra.judgement.pictures import NO_SAMPLE
+from recurra.judgement.sight import NO_ANSWER
 from recurra.report.generator.material import Material
 from recurra.report.generator.shots import Look, Shot, shots
 
-CLASSES = 30
-"""Classes that are shown at most."""
 FEW = 12
 """Up to so many classes each has as many samples as there are, beyond half as many."""
 BUDGET = 900_000
@@ -45,48 +45,50 @@ class ClassSamples:
 
 
 def class_samples(material: Material) -> list[ClassSamples]:
-    """The first classes, each with samples that were generated for it and real test samples of it."""
-    pictures, shown = material.pictures, range(min(CLASSES, len(material.classes)))
+    """The classes that are shown, each with samples that were generated for it and real test samples of it."""
+    pictures, labels = material.pictures, material.pictures["samples_labels"].tolist()
     most = pictures["samples"].shape[1]
     most = most if len(material.classes) <= FEW else -(-most // 2)
     places = [
-        (kind, number, place)
-        for number in shown
+        (kind, row, place)
+        for row in range(len(labels))
         for kind in ("samples", "real")
-        for place in np.flatnonzero(pictures[f"{kind}_seen"][number] >= 0)[:most].tolist()
+        for place in np.flatnonzero(pictures[f"{kind}_seen"][row] != NO_SAMPLE)[:most].tolist()
     ]
     look = CLIP if material.clips else IMAGE
-    made = shots([pictures[kind][number, place] for kind, number, place in places], look, material.shades, BUDGET)
+    made = shots([pictures[kind][row, place] for kind, row, place in places], look, material.shades, BUDGET)
     groups: dict[tuple[str, int], list[Specimen]] = {}
-    for (kind, number, place), shot in zip(places, made, strict=True):
-        seen = int(pictures[f"{kind}_seen"][number, place])
-        groups.setdefault((kind, number), []).append(_specimen(material, kind, number, seen, shot))
+    for (kind, row, place), shot in zip(places, made, strict=True):
+        seen = int(pictures[f"{kind}_seen"][row, place])
+        groups.setdefault((kind, row), []).append(_specimen(material, kind, labels[row], seen, shot))
     strips = _strips(material, places)
     return [
         ClassSamples(
             material.classes[number],
-            groups.get(("samples", number), []),
-            groups.get(("real", number), []),
-            strips.get(("samples", number)),
-            strips.get(("real", number)),
+            groups.get(("samples", row), []),
+            groups.get(("real", row), []),
+            strips.get(("samples", row)),
+            strips.get(("real", row)),
         )
-        for number in shown
+        for row, number in enumerate(labels)
     ]
 
 
 def _specimen(material: Material, kind: str, number: int, seen: int, shot: Shot) -> Specimen:
     what = "generated" if kind == "samples" else "real"
     name = material.classes[number]
+    if seen == NO_ANSWER:
+        return Specimen(shot, f"{what} {name}, of which the judge could say nothing", amiss=True)
     words = f"{what} {name}" if seen == number else f"{what} {name}, taken for {material.classes[seen]}"
     return Specimen(shot, words, seen != number)
 
 
 def _strips(material: Material, places: list[tuple[str, int, int]]) -> dict[tuple[str, int], Shot]:
-    """Frame by frame the first clip of each kind and class."""
+    """Frame by frame the first clip of each kind and row."""
     if not material.clips:
         return {}
-    first = {(kind, number): place for kind, number, place in reversed(places)}
-    clips = [material.pictures[kind][number, place] for (kind, number), place in first.items()]
+    first = {(kind, row): place for kind, row, place in reversed(places)}
+    clips = [material.pictures[kind][row, place] for (kind, row), place in first.items()]
     return dict(zip(first, shots(clips, STRIP, material.shades, STRIP_BUDGET), strict=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from recurra.judgement.pictures import NO_SAMPLE
 from recurra.report.generator.material import Material
 from recurra.report.pictures import as_image, encoded, evenly, levels
 
@@ -20,7 +21,7 @@ INK, PAPER = (34, 34, 34), (255, 255, 255)
 
 
 def sheet(material: Material, max_bytes: int) -> bytes:
-    """A PNG of about `max_bytes` at most: a row for each of the first classes, generated left and real right."""
+    """A PNG of about `max_bytes` at most: a row for each of some classes, generated left and real right."""
     data = b""
     for side in (SIDE, 32, 20, 12):
         data = encoded(_few_colours(_drawn(material, side), material.dataset.sample.channels), "PNG", optimize=True)
@@ -40,7 +41,8 @@ def _few_colours(image: Image, channels: int) -> Image:
 def _drawn(material: Material, side: int) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
-    sample, count = material.dataset.sample, min(CLASSES, len(material.classes))
+    sample, labels = material.dataset.sample, material.pictures["samples_labels"][:CLASSES].tolist()
+    count = len(labels)
     columns = min(COLUMNS[sample.kind], sample.frames if material.clips else material.pictures["samples"].shape[1])
     half = columns * (side + GAP)
     image = Image.new("RGB", (2 * MARGIN + NAMES + 2 * half + BETWEEN, 2 * MARGIN + HEAD + count * (side + GAP)), PAPER)
@@ -48,12 +50,12 @@ def _drawn(material: Material, side: int) -> Image:
     lefts = {"samples": MARGIN + NAMES, "real": MARGIN + NAMES + half + BETWEEN}
     for kind, title in (("samples", "generated"), ("real", "real")):
         draw.text((lefts[kind], MARGIN), title, fill=INK, font=font)
-    for number in range(count):
-        top = MARGIN + HEAD + number * (side + GAP)
+    for row, number in enumerate(labels):
+        top = MARGIN + HEAD + row * (side + GAP)
         name = _short(material.classes[number])
         draw.text((MARGIN, top + side // 2), name, fill=INK, font=font, anchor="lm")
         for kind, left in lefts.items():
-            for place, tile in enumerate(_tiles(material, kind, number, columns, side)):
+            for place, tile in enumerate(_tiles(material, kind, row, columns, side)):
                 image.paste(tile, (left + place * (side + GAP), top))
     return image
 
@@ -63,12 +65,12 @@ def _short(name: str) -> str:
     return flat if len(flat) <= 16 else f"{flat[:15]}…"
 
 
-def _tiles(material: Material, kind: str, number: int, columns: int, side: int) -> Sequence[Image]:
-    """A class's samples, or the frames of its first clip, each within a square of that side."""
+def _tiles(material: Material, kind: str, row: int, columns: int, side: int) -> Sequence[Image]:
+    """A row's samples, or the frames of its first clip, each within a square of that side."""
     from PIL import Image
 
-    there = material.pictures[f"{kind}_seen"][number] >= 0
-    samples = material.pictures[kind][number][there]
+    there = material.pictures[f"{kind}_seen"][row] != NO_SAMPLE
+    samples = material.pictures[kind][row][there]
     if not len(samples):
         return []
     chosen = samples[0][evenly(samples.shape[1], columns)] if material.clips else samples[:columns, 0]

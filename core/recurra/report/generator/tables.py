@@ -24,15 +24,15 @@ CLASSES = 100
 def tiles(material: Material) -> list[Tile]:
     """The headline numbers, the most telling first, each with what real samples have."""
     measured, measures, training = material.measured, material.measures, material.training
-    tstr, memory = measured["tstr"], measured["memorisation"]
+    tstr, trts, nearer = measured["tstr"], measured["trts"], measured["memorisation"]["nearer"]
     judge = percent(measured["trtr"]["accuracy"])
     return [
         Tile("Train on generated, test on real", percent(tstr["accuracy"]), f"trained on real: {judge}"),
-        Tile("Seen as intended", percent(measured["trts"]["accuracy"]), f"by a judge that is right on {judge} of real"),
+        Tile("Seen as intended", _share(trts["accuracy"]), f"mean of classes; real: {_share(trts['floor'])}"),
         Tile("Fréchet distance", _number(measures["frechet"].value), _floor(measures["frechet"], _number)),
         Tile("Precision", _share(measures["precision"].value), _floor(measures["precision"], _share)),
         Tile("Recall", _share(measures["recall"].value), _floor(measures["recall"], _share)),
-        Tile("Close to a training sample", _share(memory["share"]), f"new samples: {_share(memory['expected'])}"),
+        Tile("Nearer to training than to test", _share(nearer["share"]), "of samples; new ones: 50%"),
         Tile("Training", duration(training["seconds"]), f"{rate(training['samples_per_second'])} samples/s"),
         Tile("Parameters", f"{training['parameters']:,}", f"on {training['device']}"),
     ]
@@ -40,6 +40,10 @@ def tiles(material: Material) -> list[Tile]:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
+
+
+def _within(error: float | None) -> str:
+    return "" if error is None else f" ± {error:.2g}"
 
 
 def _share(value: float | None) -> str:
@@ -67,14 +71,20 @@ def measures(material: Material) -> list[MeasureRow]:
     distance, share = words.distance_verdict, words.share_verdict
     rows = [
         ("Fréchet distance", low, "frechet", _number, distance(found["frechet"])),
-        ("Kernel distance", low, "kernel", _number, distance(found["kernel"])),
+        ("Kernel distance", low, "kernel", _number, words.kernel_verdict(found["kernel"])),
         ("Precision", high, "precision", _share, share(found["precision"], "samples lie off the real ones")),
         ("Recall", high, "recall", _share, share(found["recall"], "of the real variety is missing")),
         ("Diversity of the least diverse class", "1 is real", "diversity", _number,
          words.diversity_verdict(found["diversity"])),
     ]  # fmt: skip
     return [
-        MeasureRow(name, better, shown(found[key].value), shown(found[key].floor), verdict)
+        MeasureRow(
+            name,
+            better,
+            shown(found[key].value) + _within(found[key].value_error),
+            shown(found[key].floor) + _within(found[key].floor_error),
+            verdict,
+        )
         for name, better, key, shown, verdict in rows
     ]
 

@@ -13,6 +13,12 @@ NEAR = 1.25
 """Times the floor up to which a distance is no different to speak of."""
 SURE = 3.0
 """Standard deviations beyond which a share is no accident."""
+TELLING = 2.0
+"""Standard errors beyond which a kernel distance is no accident; they are rather too large."""
+FEW = 200
+"""Test samples below which nothing is said about copies."""
+GAP = 0.05
+"""Of accuracy, that a judge has on its training samples beyond test samples, and floors still mean what they say."""
 
 
 def achieved(material: Material) -> str:
@@ -34,8 +40,13 @@ def _as_data(material: Material) -> str:
 
 
 def _as_intended(material: Material) -> str:
-    share = material.measured["trts"]["accuracy"]
-    return f"The judge takes {percent(share)} of the generated samples for the class that was intended."
+    found = material.measured["trts"]
+    if found["accuracy"] is None:
+        return "No class has both generated and real test samples for the judge to look at."
+    return (
+        f"The judge takes {percent(found['accuracy'])} of the generated samples for the class that was intended, and"
+        f" {percent(found['floor'])} of the real test samples for their own (means of the classes)."
+    )
 
 
 def kind(material: Material) -> str:
@@ -54,28 +65,51 @@ def majority(material: Material) -> float:
     return float(counts.max() / max(1, counts.sum()))
 
 
-def suspicious(material: Material) -> bool:
-    """Whether more generated samples lie close to a training sample than chance explains."""
-    found = material.measured["memorisation"]
-    if found["share"] is None or found["expected"] is None:
-        return False
-    count = max(1, material.measured["samples"]["generated"])
-    spread = math.sqrt(found["expected"] * (1 - found["expected"]) / count)
-    return found["share"] > max(2 * found["expected"], found["expected"] + SURE * spread)
-
-
 def memorised(material: Material) -> str:
-    """Whether the samples are copies."""
-    found = material.measured["memorisation"]
+    """Whether the samples are copies: nearer to training samples than to other real ones."""
+    found, compared = material.measured["memorisation"]["nearer"], material.measured["samples"]["compared"]
     if found["share"] is None:
         return "Whether generated samples are copies of training samples could not be told."
-    close = (
-        f"{percent(found['share'])} of the generated samples lie closer to a training sample than 99% of the test"
-        " samples do"
+    nearer = (
+        f"{percent(found['share'])} of the generated samples are nearer to one of {compared:,} training samples than to"
+        f" any of as many test samples (99% interval {percent(found['low'])} to {percent(found['high'])};"
+        f" of new samples 50%, of copies alone {percent(found['copies'])})"
     )
-    if suspicious(material):
-        return f"Some look like copies: {close}, where new samples would be {percent(found['expected'])}."
-    return f"There is no sign of copying: {close} (of new samples it would be {percent(found['expected'])})."
+    if compared < FEW:
+        return f"Whether they are copies cannot be told with so few samples: {nearer}."
+    if found["low"] > 0.5:
+        return f"There are signs of copying: {nearer}. Look at the pairs."
+    if found["high"] < 0.5:
+        unlike = "because training samples look unlike new ones to this judge, and copies of them less near"
+        return f"Whether they are copies cannot be told, {unlike}: {nearer}."
+    if found["high"] >= found["copies"]:
+        return f"Whether they are copies cannot be told from samples like these: {nearer}."
+    return f"There is no sign of copying: {nearer}."
+
+
+def close(material: Material) -> str:
+    """How near to training samples the generated ones lie; that alone says nothing about copies."""
+    found, counts = material.measured["memorisation"], material.measured["samples"]
+    if found["share"] is None or found["expected"] is None:
+        return ""
+    lies = (
+        f"{percent(found['share'])} of the generated samples lie closer to a training sample than 99% of the test"
+        f" samples do (of test samples themselves {percent(found['expected'])})"
+    )
+    # The threshold is as uncertain as few test samples make it, and the share as few compared ones do.
+    pooled = (found["share"] + found["expected"]) / 2
+    if found["share"] - found["expected"] <= SURE * math.sqrt(2 * pooled * (1 - pooled) / max(1, counts["compared"])):
+        return f"{lies}."
+    return f"{lies}: nearer than real ones are. They are copies, or samples of little variety; look at the pairs."
+
+
+def gap(material: Material) -> str:
+    """How far the judge knows the samples that it was trained on better than others, and so what floors are worth."""
+    found = material.measured["trtr"]
+    return (
+        f"The judge is right on {percent(found['train_accuracy'])} of the training samples, which it was trained on,"
+        f" and on {percent(found['accuracy'])} of the test samples."
+    )
 
 
 def warnings(material: Material) -> list[str]:
@@ -87,6 +121,8 @@ def warnings(material: Material) -> list[str]:
             f"The judge itself names the right class of only {percent(judge)} of the real test samples, no more than"
             " guessing: what it says about generated ones means little. Train evaluate.gan.recogniser better first."
         )
+    if material.measured["trtr"]["train_accuracy"] - judge > GAP:
+        lines.append(f"{gap(material)} It sees training samples as unlike new ones, so every floor is too generous.")
     absent = [row["name"] for row in material.measured["per_class"] if not row["test"]]
     if absent:
         names = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
@@ -127,8 +163,7 @@ def distance_verdict(found: Measure) -> str:
     """A distance beside what real samples have."""
     if found.value is None or found.floor is None:
         return "not measured" if found.value is None else "no floor to compare with"
-    # The kernel distance of equal distributions is around 0, and negative as often as not.
-    if found.value <= max(found.floor, 0.0):
+    if found.value <= found.floor:
         return "as close as real samples are to each other"
     ratio = found.value / found.floor if found.floor > 0 else math.inf
     if ratio <= NEAR:
@@ -136,6 +171,15 @@ def distance_verdict(found: Measure) -> str:
     if ratio < 1000:
         return f"{ratio:.1f} times as far apart as real samples" if ratio < 10 else f"{ratio:,.0f} times as far apart"
     return "farther apart than real samples are"
+
+
+def kernel_verdict(found: Measure) -> str:
+    """A kernel distance beside what real samples have. Both are around 0 where nothing differs: they have no ratio."""
+    if found.value is None or found.floor is None or found.value_error is None or found.floor_error is None:
+        return "not measured" if found.value is None else "too few samples to compare"
+    if found.value - found.floor > TELLING * math.hypot(found.value_error, found.floor_error):
+        return "farther apart than real samples are"
+    return "no difference from real samples beyond chance"
 
 
 def share_verdict(found: Measure, lacking: str) -> str:

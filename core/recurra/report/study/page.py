@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from recurra.config import resolved_yaml
-from recurra.experiment import Experiment
 from recurra.report.page import filled
+from recurra.report.reproduction import gan_file, written
 from recurra.report.study import plots, tables
 from recurra.report.words import plural
 from recurra.study.answer import QUESTION, part
@@ -119,17 +119,8 @@ def _digests(findings: Findings, rows: Sequence[Row]) -> list[tuple[str, str, st
 
 def reproduce(plan: Plan) -> str:
     """Shell commands that run the study again: both files with what differs from the defaults, and the study."""
-    gan = f"{plan.gan.name}-gan.yaml" if plan.gan.name == plan.experiment.name else f"{plan.gan.name}.yaml"
-    file = f"{plan.experiment.name}.yaml"
+    file, gan = f"{plan.experiment.name}.yaml", gan_file(plan.experiment, plan.gan)
     fractions = ",".join(f"{fraction:.12g}" for fraction in plan.fractions)
     seeds = ",".join(map(str, plan.seeds))
     command = f"recurra augment {file} --gan {gan} --fractions {fractions} --seeds {seeds}\n"
-    return _written(file, plan.experiment) + _written(gan, plan.gan) + command
-
-
-def _written(file: str, experiment: Experiment) -> str:
-    import yaml
-
-    settings = experiment.model_dump(mode="json", exclude_defaults=True)
-    text = yaml.safe_dump({**settings, "backend": experiment.backend}, sort_keys=False, allow_unicode=True)
-    return f"cat > {file} <<'END'\n{text}END\n"
+    return written(file, plan.experiment) + written(gan, plan.gan) + command

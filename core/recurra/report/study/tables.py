@@ -123,8 +123,8 @@ def spread(interval: Interval | None) -> str:
     return f"{points(interval.low)} to {points(interval.high)}" if interval else "–"
 
 
-def class_changes(findings: Findings, arm: str, against: str) -> tuple[list[tuple[str, list[Change | None]]], int]:
-    """((class, its change on each fraction), how many classes there are); the hardest classes first."""
+def class_changes(findings: Findings, arm: str, against: str) -> tuple[list[tuple[str, str, list[Change | None]]], int]:
+    """((class, its test samples, its change on each fraction), how many classes there are); the hardest first."""
     effects = {
         (each.name, each.fraction): each for each in findings.effects if (each.arm, each.against) == (arm, against)
     }
@@ -133,12 +133,15 @@ def class_changes(findings: Findings, arm: str, against: str) -> tuple[list[tupl
     def recall(name: str) -> float:
         return float(np.mean([each.before for key, each in effects.items() if key[0] == name]))
 
+    def support(name: str) -> str:
+        return f"{np.mean([each.support for key, each in effects.items() if key[0] == name]):,.0f}"
+
     def change(name: str) -> float:
         return max(abs(each.difference) for key, each in effects.items() if key[0] == name)
 
     kept = sorted(names, key=change, reverse=True)[:CLASSES]
     rows = [
-        (name, [_change(effects.get((name, fraction))) for fraction in findings.plan.fractions])
+        (name, support(name), [_change(effects.get((name, fraction))) for fraction in findings.plan.fractions])
         for name in sorted(kept, key=recall)
     ]
     return rows, len(findings.classes)

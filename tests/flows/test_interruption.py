@@ -27,7 +27,7 @@ def _interrupt(process: subprocess.Popen[str], number: int) -> None:
     """Sends the signal to a run whose worker trains on after a checkpoint, and sees both end."""
     worker = _until(lambda: _worker_in_training(process.pid))
     os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)  # Prefect writes down how the run ended, which takes its time on a busy machine
     _until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -23,8 +23,6 @@ FRAME_MILLISECONDS = 100
 SCALED = "values were scaled to 0..255 to be looked at; npy and parquet keep them"
 MERGED = "a GIF holds equal frames in a row as one that is shown longer, and 256 colours; npy and parquet keep them all"
 AS_IMAGES = "colour images as .npy look like clips; read them with data.kind: images"
-MERGED = "a GIF holds equal frames in a row as one that is shown longer, and 256 colours; npy and parquet keep them all"
-AS_IMAGES = "colour images as .npy look like clips; read them with data.kind: images"
 UNSAFE = '/\\:*?"<>|'
 
 

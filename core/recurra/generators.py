@@ -67,17 +67,17 @@ def trained_gan(experiment: Experiment, dataset: Dataset, weights: Path) -> Buil
     return build_gan(experiment, dataset, arrays, str(weights))
 
 
-def numbered(labels: np.ndarray, classes: int, start: np.ndarray | None = None) -> np.ndarray:
+def numbered(labels: np.ndarray, classes: int) -> np.ndarray:
     """The number of each sample among all that a seed stands for: labels [N] -> [N] int64.
 
     The j-th sample of class k is number j K + k, so that asking for more of each class leaves the first ones as they
-    are. `start` [K] are the samples of each class that came before.
+    are.
     """
     order = np.argsort(labels, kind="stable")
     first = np.searchsorted(labels[order], np.arange(classes))
     within = np.empty(len(labels), np.int64)
     within[order] = np.arange(len(labels)) - first[labels[order]]
-    return (within + (0 if start is None else start[labels])) * classes + labels
+    return within * classes + labels
 
 
 def generated(

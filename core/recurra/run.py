@@ -32,15 +32,7 @@ class Run:
 
         `gan` is the experiment that `data.augment.gan` names (`recurra.gan_source`).
         """
-        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{experiment.name}-{experiment.backend}"
-        home.runs.mkdir(parents=True, exist_ok=True)
-        folder = home.runs / stem
-        for number in range(2, 10_000):
-            try:
-                folder.mkdir()
-                break
-            except FileExistsError:
-                folder = home.runs / f"{stem}-{number}"
+        folder = new_folder(home, f"{experiment.name}-{experiment.backend}")
         run = cls(
             home,
             folder,
@@ -230,6 +222,20 @@ class Run:
     def artifacts(self) -> Mapping[str, Artifact]:
         """The artifact of each stage that was done, by role."""
         return {role: self.artifact(role) for role in self.done()}
+
+
+def new_folder(home: Home, name: str) -> Path:
+    """A new folder among the runs', named by the time and `name`; numbered where there is one already."""
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    home.runs.mkdir(parents=True, exist_ok=True)
+    folder = home.runs / stem
+    for number in range(2, 10_000):
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            folder = home.runs / f"{stem}-{number}"
+    return folder
 
 
 def run_folders(home: Home) -> list[Path]:

@@ -11,15 +11,13 @@ from recurra.experiment import Experiment
 from recurra.metrics import Metrics
 from recurra.report import generator, tables, words
 from recurra.report.material import Material, gather
-from recurra.report.plotting import PALE, QUIET, RIGHT, empty_figure, plain, png
+from recurra.report.plotting import PALE, QUIET, RIGHT, empty_figure, pictured, plain, png
 from recurra.store import Artifact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LARGEST = 180_000
-"""Bytes of the Markdown at most: dashboards keep artifacts in a database."""
 MATRIX_CLASSES = 25
 """Classes up to which the matrix fits a small picture."""
 
@@ -49,14 +47,10 @@ def summary_markdown(experiment: Experiment, artifacts: Mapping[str, Artifact]) 
     if experiment.model.kind == "gan":
         return generator.summary_markdown(experiment, artifacts)
     material = gather(experiment, artifacts)
-    text = _words(material)
-    for title, drawing in (("Learning curves", _curves), ("Confusion matrix", _matrix)):
-        if drawing is _matrix and len(material.metrics.classes) > MATRIX_CLASSES:
-            continue
-        picture = f"\n## {title}\n\n![{title}](data:image/png;base64,{png(drawing(material))})\n"
-        if len((text + picture).encode()) < LARGEST:
-            text += picture
-    return text
+    pictures = [("Learning curves", _curves)]
+    if len(material.metrics.classes) <= MATRIX_CLASSES:
+        pictures.append(("Confusion matrix", _matrix))
+    return pictured(_words(material), ((title, png(drawing(material))) for title, drawing in pictures))
 
 
 def _words(material: Material) -> str:

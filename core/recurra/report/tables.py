@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from recurra.metrics import ClassScore, Metrics
 from recurra.progress import duration
 from recurra.report.material import Material
 from recurra.report.words import percent, plural, rate
+from recurra.store import Artifact
 
 CLASSES = 100
 """Classes in the table at most; of more, those with the lowest F1 are shown."""
@@ -167,6 +168,15 @@ def generated_facts(material: Material, gan: Experiment | None) -> list[tuple[st
     return [("Generated", f"{len(material.generated.splits['train']):,} more to train on, by the GAN {whose}")]
 
 
+def whole_digests(artifacts: Mapping[str, Artifact], titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(title, place in the artifact store, sha256) of each artifact that there is, by role."""
+    return [
+        (title, f"{artifacts[role].stage}/{artifacts[role].key}", artifacts[role].digest)
+        for role, title in titles.items()
+        if role in artifacts
+    ]
+
+
 def digests(material: Material) -> list[tuple[str, str, str]]:
     """(what, its place in the artifact store, its sha256) of all that the report was made from."""
     artifacts = material.artifacts
@@ -179,13 +189,8 @@ def digests(material: Material) -> list[tuple[str, str, str]]:
         "generate": "Generated samples",
         "augment": "Real and generated samples",
     }
-    data = [
-        (title, f"{artifacts[role].stage}/{artifacts[role].key}", artifacts[role].digest)
-        for role, title in wholes.items()
-        if role in artifacts
-    ]
     return [
-        *data,
+        *whole_digests(artifacts, wholes),
         ("Training", f"train/{train.key}", train.digest),
         ("Weights tested", f"train/{train.key}/{weights}", train.sha256(weights)),
         ("Predictions", f"evaluate/{evaluate.key}/predictions.parquet", evaluate.sha256("predictions.parquet")),

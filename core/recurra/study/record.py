@@ -13,7 +13,7 @@ from recurra.durable import read_json
 from recurra.errors import InputError
 from recurra.experiment import Experiment
 from recurra.home import Home
-from recurra.run import Run
+from recurra.run import Run, new_folder
 from recurra.study.plan import Plan
 
 SCHEMA = 1
@@ -32,15 +32,7 @@ class Study(Run):
     @classmethod
     def begin(cls, home: Home, plan: Plan, file: Path | None = None) -> Study:
         """A new study, its name made from the time and the experiment."""
-        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{plan.experiment.name}-study"
-        home.runs.mkdir(parents=True, exist_ok=True)
-        folder = home.runs / stem
-        for number in range(2, 10_000):
-            try:
-                folder.mkdir()
-                break
-            except FileExistsError:
-                folder = home.runs / f"{stem}-{number}"
+        folder = new_folder(home, f"{plan.experiment.name}-study")
         record = {
             "schema": SCHEMA,
             "id": folder.name,

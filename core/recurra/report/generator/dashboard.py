@@ -12,14 +12,12 @@ from recurra.experiment import Experiment
 from recurra.report.generator import tables, words
 from recurra.report.generator.material import Material, gather
 from recurra.report.generator.sheet import sheet
-from recurra.report.plotting import PALE, QUIET, RIGHT, WRONG, empty_figure, plain, png
+from recurra.report.plotting import PALE, QUIET, RIGHT, WRONG, empty_figure, pictured, plain, png
 from recurra.store import Artifact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LARGEST = 180_000
-"""Bytes of the Markdown at most: dashboards keep artifacts in a database."""
 SHEET_BYTES = 60_000
 PANELS = {
     "Losses": {"generator_loss": "generator", "discriminator_loss": "discriminators"},
@@ -49,13 +47,8 @@ def summary_markdown(experiment: Experiment, artifacts: Mapping[str, Artifact]) 
     The pictures are PNG in data: URIs, which is what dashboards render; one that would not fit is left out.
     """
     material = gather(experiment, artifacts)
-    text = _words(material)
     drawings: dict[str, Callable[[Material], str]] = {"Generated and real samples": _sheet, "Learning": _curves}
-    for title, drawing in drawings.items():
-        picture = f"\n## {title}\n\n![{title}](data:image/png;base64,{drawing(material)})\n"
-        if len((text + picture).encode()) < LARGEST:
-            text += picture
-    return text
+    return pictured(_words(material), ((title, drawing(material)) for title, drawing in drawings.items()))
 
 
 def _words(material: Material) -> str:

@@ -202,11 +202,7 @@ def digests(material: Material) -> list[tuple[str, str, str]]:
         "generate": "Generated",
         "student": "Student",
     }
-    rows = [
-        (title, f"{artifacts[role].stage}/{artifacts[role].key}", artifacts[role].digest)
-        for role, title in wholes.items()
-        if role in artifacts
-    ]
+    rows = tables.whole_digests(artifacts, wholes)
     files = {
         "Weights judged": ("train", f"{experiment.train.keep}.safetensors"),
         "Measures": ("evaluate", "metrics.json"),

@@ -8,7 +8,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-PYTEST := $(BIN)/python -m pytest
+# Several processes at once, each of which imports one framework at most.
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -35,15 +36,15 @@ test: test-core test-flows test-torch test-tensorflow test-parity
 
 # One process for each framework: PyTorch and TensorFlow are never imported into the same one.
 test-core: env
-	$(PYTEST) -q tests/core
+	$(PYTEST) tests/core
 test-flows: env
-	$(PYTEST) -q tests/flows
+	$(PYTEST) tests/flows
 test-torch: env
-	$(PYTEST) -q tests/torch
+	$(PYTEST) tests/torch
 test-tensorflow: env
-	$(PYTEST) -q tests/tensorflow
+	$(PYTEST) tests/tensorflow
 test-parity: env
-	$(PYTEST) -q tests/parity
+	$(PYTEST) tests/parity
 
 lint: env
 	$(BIN)/ruff check .

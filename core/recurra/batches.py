@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
 from recurra.augmentation import augmented
-from recurra.contract import Batches
+from recurra.contract import Batches, GanBatches
 from recurra.experiment import Experiment
 from recurra.normalisation import Normalisation
 from recurra.optimiser import learning_rates
@@ -23,6 +23,7 @@ _BYTES = 16 * 2**20
 _STEPS = 16
 """At most, so that progress, checkpoints and Ctrl-C do not wait long for a slow network."""
 T = TypeVar("T")
+B = TypeVar("B", Batches, GanBatches)
 
 
 def order(seed: int, epoch: int, samples: int) -> np.ndarray:
@@ -44,17 +45,17 @@ class TrainingData:
     @property
     def steps(self) -> int:
         """Steps of one epoch; the last batch may be smaller."""
-        return -(-len(self.labels) // self.experiment.train.batch_size)
+        return -(-len(self.labels) // self.experiment.train.samples_per_step)
 
     @property
     def steps_at_once(self) -> int:
         """Steps of one `Batches`."""
-        batch = self.experiment.train.batch_size * int(np.prod(self.pixels.shape[1:])) * 4
+        batch = self.experiment.train.samples_per_step * int(np.prod(self.pixels.shape[1:])) * 4
         return max(1, min(_STEPS, _BYTES // batch))
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batches]:
         """The batches of an epoch (from 1) from its step `first` (from 0) on, prepared while those before train."""
-        size, visited = self.experiment.train.batch_size, order(self.experiment.seed, epoch, len(self.labels))
+        size, visited = self.experiment.train.samples_per_step, order(self.experiment.seed, epoch, len(self.labels))
         whole = len(visited) // size
         starts = range(first, whole, self.steps_at_once)
         parts = [(start, min(start + self.steps_at_once, whole)) for start in starts]
@@ -78,6 +79,12 @@ class TrainingData:
             learning_rates(experiment.train, steps, self.steps),
             int(steps[0]),
         )
+
+
+def first_step(batches: B) -> B:
+    """The first step of some, alone."""
+    arrays = {name: value[:1] for name, value in vars(batches).items() if isinstance(value, np.ndarray)}
+    return replace(batches, **arrays)
 
 
 def ahead(jobs: list[Callable[[], T]]) -> Iterator[T]:

@@ -14,7 +14,9 @@ JUDGE = "evaluate.gan.recogniser"
 
 
 def able_backend(experiment: Experiment) -> Backend:
-    """The experiment's backend; an InputError where it lacks a network or a precision. Imports no framework.
+    """The experiment's backend; an InputError where it lacks a network, a precision or training on several devices.
+
+    Imports no framework.
 
     Of a GAN, those of the recogniser that judges it are asked for as well.
     """
@@ -26,6 +28,10 @@ def able_backend(experiment: Experiment) -> Backend:
     for field, train in _trainings(experiment).items():
         if train.precision == "bf16" and "bf16" not in backend.capabilities:
             raise InputError(f"{field}.precision: backend '{backend.name}' has no bf16")
+        if train.devices > 1 and "data-parallel" not in backend.capabilities:
+            raise InputError(
+                f"{field}.devices: {train.devices}, and backend '{backend.name}' has no data-parallel; it has {able}"
+            )
     return backend
 
 

@@ -79,6 +79,8 @@ class Position:
     bar_value: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     """One row for each epoch that is done."""
+    joules: float | None = 0.0
+    """That the training's GPUs have used; None where that is not known of every part of it."""
 
 
 @dataclass(frozen=True)

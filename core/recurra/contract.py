@@ -5,7 +5,7 @@ Shapes at every boundary are [N, T, H, W, C]; an image is a clip with T = 1. Arr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -254,7 +254,7 @@ class Backend(Protocol):
     contract: tuple[int, int]
     """First and last version of the contract that this backend was written for."""
     capabilities: frozenset[str]
-    """Of: cnn, rnn, fusion, gan, exact-resume, bf16."""
+    """Of: cnn, rnn, fusion, gan, exact-resume, bf16, data-parallel."""
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that a run should record: the framework's version, threads, device libraries."""
@@ -275,4 +275,30 @@ class GanBackend(Backend, Protocol):
 
     def build_gan(self, spec: GanSpec, device: str) -> RecurrentGan:
         """A GAN on `device` (`cpu`, `gpu:N`). Core loads its first weights."""
+        ...
+
+
+@runtime_checkable
+class ParallelBackend(Backend, Protocol):
+    """A backend that claims `data-parallel`."""
+
+    def build_parallel(self, spec: ClassifierSpec, devices: Sequence[str], seed: int) -> Classifier:
+        """A classifier that trains on all `devices` (`gpu:0`, `gpu:1`; or `cpu` several times: as many processes or
+        logical devices of it).
+
+        A step's loss and gradient are those of the whole batch, however it is divided; a batch that the devices cannot
+        share evenly, or that is smaller than their number, counts every sample once all the same. Everything else is as
+        of one device: the same weights, states and records come back. Processes that it starts end with this one.
+        """
+        ...
+
+
+@runtime_checkable
+class MeasuringBackend(Backend, Protocol):
+    """A backend that knows how much of a device's memory it takes. No capability: a run that does not know is whole."""
+
+    def peak_memory(self, device: str) -> int | None:
+        """The most bytes of the device's memory that were in use at once since the last network was built on it; None
+        where that is not known (`cpu`: the process's own peak says it).
+        """
         ...

@@ -13,6 +13,10 @@ class InputError(RecurraError):
     exit_code = 2
 
 
+class DeviceMemoryError(RecurraError):
+    """The device's memory is full. A backend raises it in place of its framework's own error."""
+
+
 def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
     """` Did you mean 'x'?` for the known name nearest to `name`, or an empty string where none is near."""
     from difflib import get_close_matches

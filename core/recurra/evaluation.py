@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from recurra.batches import in_order
+from recurra.blocks import Note, unheard
 from recurra.checkpoint import read_arrays
-from recurra.classifiers import Built, build
+from recurra.classifiers import Built, alone, build
 from recurra.dataset import Dataset
 from recurra.durable import write_json
 from recurra.experiment import Experiment
@@ -19,16 +20,18 @@ from recurra.predictions import PredictionWriter
 from recurra.progress import Progress
 
 
-def trained(experiment: Experiment, dataset: Dataset, weights: Path) -> Built:
-    """The experiment's classifier with the weights of a safetensors file, whichever backend trained them."""
+def trained(experiment: Experiment, dataset: Dataset, weights: Path, note: Note = unheard) -> Built:
+    """The experiment's classifier with the weights of a safetensors file, whichever backend trained them; on one
+    device, of however many it was trained. `note` is told where its answers come in smaller blocks.
+    """
     arrays, _ = read_arrays(weights)
-    return build(experiment, dataset.sample, len(dataset.classes), arrays, str(weights))
+    return build(alone(experiment), dataset.sample, len(dataset.classes), arrays, str(weights), note)
 
 
 def evaluate(experiment: Experiment, dataset_folder: Path, weights: Path, folder: Path, progress: Progress) -> None:
     """Fills `folder` with predictions.parquet and metrics.json."""
     dataset = Dataset.open(dataset_folder)
-    built, test = trained(experiment, dataset, weights), dataset.splits["test"]
+    built, test = trained(experiment, dataset, weights, progress.note), dataset.splits["test"]
     labels, sources = test.labels(), test.sources()
     logits, seconds = [], 0.0
     progress.begin("evaluate", len(test), "samples")

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+
+from recurra.errors import InputError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+def _one_fault(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    # Pydantic tells a fault for each form that a field may have; a person gave one value.
+    try:
+        return check(value)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+    if isinstance(value, str):
+        raise ValueError("input should be a whole number, or auto")
+    raise ValueError(fault["msg"])
+
+
+BatchSize = Annotated[Annotated[int, Field(ge=1, le=65_536)] | Literal["auto"], WrapValidator(_one_fault)]
 
 
 def _pair(value: Any) -> Any:
@@ -301,8 +327,11 @@ class Train(Part):
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     """Passes over the training split."""
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
-    """Samples of one step; an epoch's last batch may be smaller."""
+    batch_size: BatchSize = 32
+    """Samples of one step; an epoch's last batch may be smaller. `auto`: the largest power of two, 256 at most, that
+    the training split has and the device's memory holds, found when the training begins."""
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    """Devices that share one training, each with its part of every batch. Of a recogniser."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     """Adam's, before the schedule."""
     schedule: Literal["constant", "cosine", "linear"] = "constant"
@@ -326,6 +355,15 @@ class Train(Part):
     """Longest time between two checkpoints within an epoch; every epoch ends with one."""
     gan: Adversarial = Adversarial()
     """Only for a GAN."""
+
+    @property
+    def samples_per_step(self) -> int:
+        """`batch_size` as a number; an InputError where it is `auto`, which a training alone puts a number in place
+        of (`recurra.training.fitting`).
+        """
+        if self.batch_size == "auto":
+            raise InputError("train.batch_size: auto is found when a training begins, and a number is needed before")
+        return self.batch_size
 
 
 class Recogniser(Part):
@@ -380,7 +418,7 @@ class Experiment(Part):
     backend: str = "torch"
     """A name that `recurra plugins` lists."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
-    """auto, cpu, gpu or gpu:N."""
+    """auto, cpu, gpu or gpu:N. In a run, which GPU it is is chosen among those that nobody holds."""
     data: Data
     model: Model = Model()
     train: Train = Train()
@@ -400,7 +438,7 @@ class Experiment(Part):
 
     def _used_by_a_gan(self) -> None:
         idle = {
-            "train": (self.train, ("dropout", "monitor")),
+            "train": (self.train, ("dropout", "monitor", "devices")),
             "data.augment": (self.data.augment, ("gan",)),
             "model.rnn": (self.model.rnn, ("frame_pool",)),
             "evaluate": (self.evaluate, ("top_k", "calibration_bins")),

@@ -29,7 +29,7 @@ def gan_batches(batches: Batches, spec: GanSpec, seed: int) -> GanBatches:
     """The same steps, with what is drawn for them: a pure function of the seed and each step's number."""
     (steps, size), gan = batches.y.shape, spec.train.gan
     numbers = batches.first_step + np.arange(steps)
-    rows = (numbers[:, None] * spec.train.batch_size + np.arange(size)).reshape(-1)
+    rows = (numbers[:, None] * spec.train.samples_per_step + np.arange(size)).reshape(-1)
     drawn = latents(spec, seed, rows, "training ")
     ratio = (gan.discriminator_learning_rate or spec.train.learning_rate) / spec.train.learning_rate
     penalised = (numbers % gan.penalty_every == 0) & (gan.r1 + gan.r2 > 0)

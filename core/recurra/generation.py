@@ -77,7 +77,7 @@ def generate(
     many more are a validation split.
     """
     dataset = Dataset.open(dataset_folder)
-    built = trained_gan(experiment, dataset, weights)
+    built = trained_gan(experiment, dataset, weights, progress.note)
     held_out = to_validate(counts, dataset) if validation else np.zeros_like(counts)
     made = np.zeros((len(SPLITS), len(counts)), np.int64)
     statistics: Statistics | None = None

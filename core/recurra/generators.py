@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from recurra.batches import inference_batch
+from recurra.blocks import GanInBlocks, Note, unheard
 from recurra.capabilities import able_backend
 from recurra.checkpoint import read_arrays
-from recurra.classifiers import resolve_device
+from recurra.classifiers import does_not_fit, resolve_device
 from recurra.contract import Backend, GanBackend, GanSpec, RecurrentGan
 from recurra.dataset import Dataset
-from recurra.errors import RecurraError
+from recurra.errors import DeviceMemoryError, RecurraError
 from recurra.experiment import Experiment
 from recurra.gan_weights import is_trained
 from recurra.latents import Purpose, latents
@@ -43,28 +44,40 @@ class BuiltGan:
     spec: GanSpec
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """Its one device."""
+        return (self.device,)
+
+    @property
     def parameters(self) -> int:
         """Number of weights that are trained, the discriminators' among them; the average is no more of them."""
         return sum(int(np.prod(shape)) for name, shape in layout(self.spec).items() if is_trained(name))
 
 
-def build_gan(experiment: Experiment, dataset: Dataset, weights: Mapping[str, np.ndarray], origin: str) -> BuiltGan:
-    """The experiment's GAN with these weights; `origin` is named where they do not fit."""
+def build_gan(
+    experiment: Experiment, dataset: Dataset, weights: Mapping[str, np.ndarray], origin: str, note: Note = unheard
+) -> BuiltGan:
+    """The experiment's GAN with these weights; `origin` is named where they do not fit, and `note` is told where
+    samples come in smaller blocks because the device's memory is full.
+    """
     backend = able_backend(experiment)
     if not isinstance(backend, GanBackend):
         raise RecurraError(f"backend '{backend.name}' claims gan, and has no build_gan; upgrade its plugin")
     spec = gan_spec_for(experiment, dataset)
     check_weights(weights, spec, origin)
     device = resolve_device(backend, experiment.device)
-    network = backend.build_gan(spec, device)
-    network.load_weights(weights)
-    return BuiltGan(network, backend, device, spec)
+    try:
+        network = backend.build_gan(spec, device)
+        network.load_weights(weights)
+    except DeviceMemoryError as error:
+        raise does_not_fit(device) from error
+    return BuiltGan(GanInBlocks(network, device, note), backend, device, spec)
 
 
-def trained_gan(experiment: Experiment, dataset: Dataset, weights: Path) -> BuiltGan:
+def trained_gan(experiment: Experiment, dataset: Dataset, weights: Path, note: Note = unheard) -> BuiltGan:
     """The experiment's GAN with the weights of a safetensors file, whichever backend trained them."""
     arrays, _ = read_arrays(weights)
-    return build_gan(experiment, dataset, arrays, str(weights))
+    return build_gan(experiment, dataset, arrays, str(weights), note)
 
 
 def numbered(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 
@@ -27,6 +28,10 @@ class Progress(Protocol):
         """A line worth keeping: a warning, an epoch's result."""
         ...
 
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
+        """An epoch is over: its row of the history, and what ranks it (higher is better; None: not measured)."""
+        ...
+
 
 class Silent:
     """Shows nothing."""
@@ -41,6 +46,9 @@ class Silent:
         """Nothing."""
 
     def note(self, line: str) -> None:
+        """Nothing."""
+
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
         """Nothing."""
 
 
@@ -72,7 +80,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _shown(values: dict[str, float]) -> str:
+def shown(values: Mapping[str, float]) -> str:
+    """`  loss 0.31` for each of them, to stand after what is there."""
     return "".join(f"  {name} {value:.4g}" for name, value in values.items())
 
 
@@ -102,11 +111,30 @@ class Lines:
         """The line itself."""
         print(line, file=self.stream, flush=True)
 
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
+        """Nothing: a line tells it."""
+
     def _line(self) -> None:
         self.last, pace = time.monotonic(), self.pace
         of = f"/{pace.total:,}" if pace.total else ""
         left = f"  {duration(pace.left)} left" if pace.left and pace.done != pace.total else ""
-        self.note(f"{self.task}: {pace.done:,}{of} {self.unit}  {pace.rate:,.0f}/s{left}{_shown(self.values)}")
+        self.note(f"{self.task}: {pace.done:,}{of} {self.unit}  {pace.rate:,.0f}/s{left}{shown(self.values)}")
+
+
+def bars(console: Any) -> Any:
+    """A rich display of bars, not yet started; each has a `rate` and `values`, texts, beside it."""
+    from rich import progress
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),  # it may hold a name of a plugin
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
+        progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        progress.TextColumn("[dim]{task.fields[values]}"),
+        console=console,
+        transient=True,
+    )
 
 
 class Terminal:
@@ -120,20 +148,9 @@ class Terminal:
 
     def begin(self, task: str, total: int | None, unit: str, done: int = 0) -> None:
         """A new bar."""
-        from rich import progress
-
         self.end()
         self.unit, self.pace = unit, Pace(total, done)
-        self.bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[rate]}"),
-            progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            progress.TextColumn("[dim]{task.fields[values]}"),
-            console=self.console,
-            transient=True,
-        )
+        self.bar = bars(self.console)
         self.row = self.bar.add_task(task, total=total, completed=done, rate="", values="")
         self.bar.start()
 
@@ -142,7 +159,7 @@ class Terminal:
         self.pace.done = done
         rate = f"{self.pace.rate:,.0f} {self.unit}/s"
         if self.bar is not None:
-            self.bar.update(self.row, completed=done, rate=rate, values=_shown(values).strip())
+            self.bar.update(self.row, completed=done, rate=rate, values=shown(values).strip())
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -153,6 +170,9 @@ class Terminal:
     def note(self, line: str) -> None:
         """The line, above the bar."""
         self.console.print(line, markup=False, highlight=False)
+
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
+        """Nothing: a line tells it."""
 
 
 class Events:
@@ -182,17 +202,21 @@ class Events:
         """Sent."""
         self._send("note", line=line)
 
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
+        """Sent."""
+        self._send("measured", row=dict(row), value=value)
+
 
 def replay(event: dict[str, Any], progress: Progress) -> None:
     """Shows in `progress` what an `Events` in another process sent."""
     fields = {name: value for name, value in event.items() if name != "event"}
     if event["event"] == "advance":
         progress.advance(fields["done"], **fields["values"])
-    elif event["event"] in ("begin", "end", "note"):
+    elif event["event"] in ("begin", "end", "note", "measured"):
         getattr(progress, event["event"])(**fields)
 
 
 def for_stream(stream: TextIO | None = None) -> Progress:
     """A bar on a terminal, plain lines elsewhere."""
-    shown: TextIO = stream or sys.stderr
-    return Terminal() if shown.isatty() else Lines(shown)
+    on: TextIO = stream or sys.stderr
+    return Terminal() if on.isatty() else Lines(on)

@@ -58,7 +58,9 @@ def train_inputs(experiment: Experiment, dataset: Artifact, judge: Artifact | No
     """
     settings = experiment.model_dump(mode="json", include={"seed", "backend", "train"})
     # When it is saved, and which of both weights is tested, do not change what is learnt.
-    idle = ["checkpoint_seconds", "keep", *(RECOGNISERS if experiment.model.kind == "gan" else ("gan",))]
+    # Nor do several devices, as little as which one it is or its number of threads: sums in another order change the
+    # last digits, and a backend may draw other dropout there. So a training goes on where fewer devices are left.
+    idle = ["checkpoint_seconds", "devices", "keep", *(RECOGNISERS if experiment.model.kind == "gan" else ("gan",))]
     for name in idle:
         del settings["train"][name]
     settings["model"] = experiment.model.settings()
@@ -97,6 +99,19 @@ def evaluate_inputs(experiment: Experiment, dataset: Artifact, training: Artifac
         },
         "from": {"dataset": dataset.digest, "weights": _weights(experiment.train, training)},
         "versions": _versions(experiment),
+    }
+
+
+def probe_inputs(experiment: Experiment, dataset: Artifact, training: Artifact) -> Inputs:
+    """What a probe is made from. `training` may be another backend's than the experiment's."""
+    from recurra.comparison.probing import FORMAT
+
+    settings = experiment.model_dump(mode="json", include={"backend"})
+    precision = {"precision": experiment.train.precision}
+    return {
+        "settings": {**settings, "model": experiment.model.settings(), "train": precision},
+        "from": {"dataset": dataset.digest, "weights": _weights(experiment.train, training)},
+        "versions": {**_versions(experiment), "probe": FORMAT},
     }
 
 
@@ -283,6 +298,23 @@ def evaluate(
 
     inputs = evaluate_inputs(experiment, dataset, training)
     return store.obtain("evaluate", inputs, make, progress.note, experiment.name)
+
+
+def probe(
+    experiment: Experiment, store: Store, dataset: Artifact, training: Artifact, progress: Progress | None = None
+) -> Outcome:
+    """What the experiment's backend answers with the weights of a training, whichever backend's it is, and the gradient
+    that it finds. Imports the backend's framework.
+    """
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.comparison.probing import probe
+
+        probe(experiment, dataset.path, training.file(f"{experiment.train.keep}.safetensors"), folder, progress)
+
+    inputs = probe_inputs(experiment, dataset, training)
+    return store.obtain("probe", inputs, make, progress.note, experiment.name)
 
 
 def report(

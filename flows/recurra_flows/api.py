@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, build_opener
 from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra_flows.choices import prefect_choice
-from recurra_flows.workers import end
+from recurra_flows.worker_process import end
 
 PATIENCE = 300.0
 """Seconds for a server to start; the first start makes the database, and that can be slow."""

@@ -16,7 +16,7 @@ from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra.run import Run, run_folders
 from recurra.store import Artifact
-from recurra.study.record import studies
+from recurra_flows.kinds import PLANNED
 
 
 def clear(home: Home, days: float, dry_run: bool = False) -> list[dict[str, Any]]:
@@ -45,10 +45,11 @@ def clear(home: Home, days: float, dry_run: bool = False) -> list[dict[str, Any]
 
 
 def _referred(home: Home) -> set[tuple[str, str]]:
-    """(stage, key) of every artifact that a run's or a study's record names."""
+    """(stage, key) of every artifact that the record of a run, a study, a comparison or a sweep names."""
     found = set()
-    for study in studies(home):
-        found |= {study.place(role) for role in study.record["stages"]}
+    for kind in PLANNED:
+        for planned in kind.all(home):
+            found |= {planned.place(role) for role in planned.record["stages"]}
     for folder in run_folders(home):
         try:
             run = Run.open(home, str(folder))

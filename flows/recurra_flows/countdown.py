@@ -20,10 +20,10 @@ class Work:
 
 
 class Countdown:
-    """Trainings by role, ticked off as they end."""
+    """Trainings by role, ticked off as they end; `jobs` of them run at once."""
 
-    def __init__(self, ahead: Mapping[str, Work]) -> None:
-        self.total, self.left = len(ahead), dict(ahead)
+    def __init__(self, ahead: Mapping[str, Work], jobs: int = 1) -> None:
+        self.total, self.left, self.jobs = len(ahead), dict(ahead), jobs
         self._samples: dict[str, int] = {}
         self._seconds: dict[str, float] = {}
         self._last = ""
@@ -38,13 +38,17 @@ class Countdown:
         time = f", at most about {duration(seconds)}" if seconds else ""
         return f"{self.total - len(self.left)} of {self.total} trainings done, {len(self.left)} left{time}"
 
-    def spent(self, outcome: Outcome) -> None:
-        """Counts a stage's time with the kind of the training before it, as its evaluation belongs to each arm."""
+    def spent(self, outcome: Outcome, kind: str | None = None) -> None:
+        """Counts a stage's time with that of trainings of a kind: of the last one's, as its evaluation belongs to each
+        of them.
+        """
         # An artifact knows how long it took to make, whenever that was.
-        self._seconds[self._last] = self._seconds.get(self._last, 0.0) + outcome.artifact.seconds
+        kind = self._last if kind is None else kind
+        self._seconds[kind] = self._seconds.get(kind, 0.0) + outcome.artifact.seconds
 
     def seconds_left(self) -> float | None:
         """Seconds for all that is left; None as long as there is a kind of which none has ended."""
         if {work.kind for work in self.left.values()} - self._seconds.keys():
             return None
-        return sum(work.samples * self._seconds[work.kind] / self._samples[work.kind] for work in self.left.values())
+        ahead = [work.samples * self._seconds[work.kind] / self._samples[work.kind] for work in self.left.values()]
+        return max([*ahead, sum(ahead) / self.jobs], default=0.0)

@@ -16,27 +16,34 @@ from recurra.gan_source import again
 from recurra.judgement.judges import judge_of
 from recurra.stages import train_inputs
 from recurra_flows.caching import verified_once
+from recurra_flows.gpu_task_runner import gpu_task_runner, heed_cancellation
 from recurra_flows.publishing import publish
 from recurra_flows.recording import Recorder, begun, recorded
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
-from recurra_flows.tasks import augment, generate, judge, preprocess, report, train
+from recurra_flows.tasks import augment, generate, judge, on_devices, preprocess, report, train
 from recurra_flows.watching import watch
 
 
-@flow(name="generation", flow_run_name="{experiment.name}/{experiment.backend}", persist_result=False)
+@flow(
+    name="generation",
+    flow_run_name="{experiment.name}/{experiment.backend}",
+    task_runner=gpu_task_runner(),
+    persist_result=False,
+)
 def generation(experiment: Experiment, home: Path, run: str | None = None) -> str:
     """Runs an experiment, or goes on with the run of that id. Returns the run's folder."""
+    heed_cancellation()
     of = begun(experiment, home, run)
     with recorded(of) as record, verified_once(), tags(experiment.backend, experiment.model.kind):
         with opened_once():
             dataset = record("preprocess", preprocess(experiment, of.home.store.root))
         own = _judge(experiment, dataset)
-        recogniser = record("recogniser", train(own, dataset, role="recogniser"))
-        training = record("train", train(experiment, dataset, recogniser))
-        samples = record("generate", generate(experiment, dataset, training))
-        record("student", train(own, samples, role="student"))
-        evaluation = record("evaluate", judge(experiment, record.made))
+        recogniser = record("recogniser", on_devices(train, own).submit(own, dataset, role="recogniser").result())
+        training = record("train", on_devices(train, experiment).submit(experiment, dataset, recogniser).result())
+        samples = record("generate", on_devices(generate, experiment).submit(experiment, dataset, training).result())
+        record("student", on_devices(train, own).submit(own, samples, role="student").result())
+        evaluation = record("evaluate", on_devices(judge, experiment).submit(experiment, record.made).result())
         document = record("report", report(experiment, record.made))
     publish(experiment, evaluation, document)
     return str(of.folder)
@@ -46,12 +53,14 @@ def with_generated(experiment: Experiment, gan: Experiment, dataset: ArtifactRef
     """The dataset with samples of a GAN beside its own training samples, as many as `experiment` says. The GAN is
     trained first; that of a run only where its training is not in the store, and then it is said.
     """
-    recogniser = record("recogniser", train(_judge(gan, dataset), dataset, role="recogniser"))
+    own = _judge(gan, dataset)
+    recogniser = record("recogniser", on_devices(train, own).submit(own, dataset, role="recogniser").result())
     why = again(experiment, record.run.home, train_inputs(gan, dataset.artifact(), recogniser.artifact()))
     if why:
         watch().progress.note(why)
-    training = record("gan", train(gan, dataset, recogniser, role="gan"))
-    samples = record("generate", generate(gan, dataset, training, experiment.data.augment.generated))
+    training = record("gan", on_devices(train, gan).submit(gan, dataset, recogniser, role="gan").result())
+    share = experiment.data.augment.generated
+    samples = record("generate", on_devices(generate, gan).submit(gan, dataset, training, share).result())
     return record("augment", augment(dataset, samples))
 
 

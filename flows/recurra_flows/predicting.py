@@ -33,7 +33,7 @@ def predict(request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     dataset = Dataset.open(places["dataset"])
     weights = places["training"] / f"{experiment.train.keep}.safetensors"
     source = open_unlabelled([Path(path) for path in request["paths"]], dataset.sample.kind, experiment.data)
-    classifier = trained(experiment, dataset, weights).classifier
+    classifier = trained(experiment, dataset, weights, progress.note).classifier
     refused, first, done = list(source.refused), [], 0
     progress.begin("predict", len(source.samples), "samples")
     with PredictionWriter(Path(request["out"]), dataset.classes, labelled=False) as writer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from contextvars import copy_context
 from types import TracebackType
 
@@ -121,3 +122,7 @@ class TrainingProgress:
     def note(self, line: str) -> None:
         """Passed on."""
         self.shown.note(line)
+
+    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
+        """Passed on."""
+        self.shown.measured(row, value)

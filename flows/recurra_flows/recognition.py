@@ -13,23 +13,31 @@ from prefect import flow, tags
 from recurra.experiment import Experiment
 from recurra_flows.caching import verified_once
 from recurra_flows.generation import with_generated
+from recurra_flows.gpu_task_runner import gpu_task_runner, heed_cancellation
 from recurra_flows.publishing import publish
 from recurra_flows.recording import begun, recorded
 from recurra_flows.sources import opened_once
-from recurra_flows.tasks import evaluate, preprocess, report, train
+from recurra_flows.tasks import evaluate, on_devices, preprocess, report, train
 
 
-@flow(name="recognition", flow_run_name="{experiment.name}/{experiment.backend}", persist_result=False)
+@flow(
+    name="recognition",
+    flow_run_name="{experiment.name}/{experiment.backend}",
+    task_runner=gpu_task_runner(),
+    persist_result=False,
+)
 def recognition(experiment: Experiment, home: Path, run: str | None = None) -> str:
     """Runs an experiment, or goes on with the run of that id. Returns the run's folder."""
+    heed_cancellation()
     of = begun(experiment, home, run)
     with recorded(of) as record, verified_once(), tags(experiment.backend, experiment.model.kind):
         with opened_once():
             dataset = record("preprocess", preprocess(experiment, of.home.store.root))
         if of.gan is not None:
             dataset = with_generated(experiment, of.gan, dataset, record)
-        training = record("train", train(experiment, dataset))
-        evaluation = record("evaluate", evaluate(experiment, dataset, training))
+        training = record("train", on_devices(train, experiment).submit(experiment, dataset).result())
+        tested = on_devices(evaluate, experiment, 1).submit(experiment, dataset, training)
+        evaluation = record("evaluate", tested.result())
         document = record("report", report(experiment, record.made, of.gan))
     publish(experiment, evaluation, document)
     return str(of.folder)

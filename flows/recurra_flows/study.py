@@ -26,17 +26,19 @@ from recurra.study.plan import WITH_GENERATED, Cell, Plan
 from recurra.study.record import Study
 from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
 from recurra_flows.countdown import Countdown, Work
+from recurra_flows.gpu_task_runner import gpu_task_runner, heed_cancellation
 from recurra_flows.publishing import artifact_key
 from recurra_flows.recording import Recorder, failed
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
-from recurra_flows.tasks import augment, evaluate, generate, preprocess, train
+from recurra_flows.tasks import augment, evaluate, generate, on_devices, preprocess, train
 from recurra_flows.watching import watch
 
 
-@flow(name="study", flow_run_name="{plan.experiment.name}/study", persist_result=False)
+@flow(name="study", flow_run_name="{plan.experiment.name}/study", task_runner=gpu_task_runner(), persist_result=False)
 def study(plan: Plan, home: Path, folder: str | None = None) -> str:
     """Runs a study; `folder` is that of its record, where it has one already. Returns that folder."""
+    heed_cancellation()
     of = Study.at(Home(home), Path(folder)) if folder else Study.begin(Home(home), plan)
     with _recorded(of) as record, verified_once(), tags(plan.experiment.backend, plan.experiment.model.kind, "study"):
         with opened_once():
@@ -76,7 +78,8 @@ class _Trainer:
     ) -> ArtifactRef:
         """The trained network."""
         with self._named(role):
-            ref = self.record(role, train(experiment, dataset, judge, role=role))
+            trained = on_devices(train, experiment).submit(experiment, dataset, judge, role=role)
+            ref = self.record(role, trained.result())
         watch().progress.note(self.countdown.done(role, ref.outcome()))
         return ref
 
@@ -131,7 +134,8 @@ def _with_generated(plan: Plan, cell: Cell, dataset: ArtifactRef, learn: _Traine
     recogniser = learn(cell.role("recogniser"), judge, dataset)
     training = learn(cell.role("gan"), gan, dataset, recogniser)
     role = cell.role("generate")
-    samples = learn.also(role, generate(gan, dataset, training, share, role=role))
+    generated = on_devices(generate, gan).submit(gan, dataset, training, share, role=role)
+    samples = learn.also(role, generated.result())
     role = cell.role("augment")
     return learn.also(role, augment.with_options(task_run_name=role)(dataset, samples))
 
@@ -140,7 +144,8 @@ def _arm(plan: Plan, cell: Cell, arm: str, real: ArtifactRef, trained_on: Artifa
     experiment = plan.recogniser(cell, arm, _training_samples(real), _training_samples(trained_on))
     training = learn(cell.role(arm, "train"), experiment, trained_on)
     role = cell.role(arm, "evaluate")
-    learn.also(role, evaluate(experiment, trained_on, training, role=role))
+    tested = on_devices(evaluate, experiment, 1).submit(experiment, trained_on, training, role=role)
+    learn.also(role, tested.result())
 
 
 def _training_samples(dataset: ArtifactRef) -> int:

@@ -1,16 +1,17 @@
 """The stages of `recurra.stages` as Prefect tasks.
 
 Each is cached across runs by what its artifact is made from, and tried again where that can help. Tasks hand on
-references; the data stays in the artifact store. What needs a framework runs in a worker process.
+references; the data stays in the artifact store. What needs a framework runs in a worker process, with the devices that
+its tags ask for: `on_devices(train, experiment).submit(...)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import task
+from prefect import Task, task
 
 from recurra import stages
 from recurra.errors import RecurraError
@@ -18,11 +19,28 @@ from recurra.experiment import Experiment
 from recurra.progress import Progress
 from recurra.store import Outcome, Store
 from recurra_flows.caching import ArtifactSerializer, StageKey
+from recurra_flows.leased import asked, starts_its_worker, within
 from recurra_flows.publishing import TrainingProgress
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened
 from recurra_flows.watching import watch
 from recurra_flows.workers import WorkerLostError, run_worker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = [
+    "asked",
+    "augment",
+    "evaluate",
+    "generate",
+    "judge",
+    "on_devices",
+    "preprocess",
+    "probe",
+    "report",
+    "train",
+]
 
 
 def _may_help(task: Any, run: Any, state: Any) -> bool:
@@ -53,24 +71,34 @@ def preprocess(experiment: Experiment, store: Path) -> ArtifactRef:
 
 
 @task(name="train", task_run_name="{role}", retries=1, **_cached("train", stages.train_inputs))
+@starts_its_worker
 def train(
     experiment: Experiment, dataset: ArtifactRef, judge: ArtifactRef | None = None, role: str = "train"
 ) -> ArtifactRef:
     """The trained network; `judge` measures a GAN's samples. Tried again, it goes on from its last checkpoint."""
     refs = {"dataset": dataset} if judge is None else {"dataset": dataset, "judge": judge}
-    with TrainingProgress(experiment, role, watch().progress) as progress:
+    with TrainingProgress(experiment, role, watch().part(role)) as progress:
         return _in_worker("train", role, experiment, refs, progress)
 
 
 @task(name="evaluate", task_run_name="{role}", retries=1, **_cached("evaluate", stages.evaluate_inputs))
+@starts_its_worker
 def evaluate(
     experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, role: str = "evaluate"
 ) -> ArtifactRef:
     """Predictions and metrics of the test split."""
-    return _in_worker("evaluate", role, experiment, {"dataset": dataset, "training": training}, watch().progress)
+    return _in_worker("evaluate", role, experiment, {"dataset": dataset, "training": training}, watch().part(role))
+
+
+@task(name="probe", task_run_name="{role}", retries=1, **_cached("probe", stages.probe_inputs))
+@starts_its_worker
+def probe(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, role: str = "probe") -> ArtifactRef:
+    """What the experiment's backend answers with weights that any backend has trained."""
+    return _in_worker("probe", role, experiment, {"dataset": dataset, "training": training}, watch().part(role))
 
 
 @task(name="generate", task_run_name="{role}", retries=1, **_cached("generate", stages.generate_inputs))
+@starts_its_worker
 def generate(
     experiment: Experiment,
     dataset: ArtifactRef,
@@ -80,7 +108,7 @@ def generate(
 ) -> ArtifactRef:
     """A dataset of generated samples: to judge the GAN, or `share` for each real one."""
     refs = {"dataset": dataset, "training": training}
-    return _in_worker("generate", role, experiment, refs, watch().progress, share=share)
+    return _in_worker("generate", role, experiment, refs, watch().part(role), share=share)
 
 
 @task(name="augment", retries=1, **_cached("augment", stages.augment_inputs))
@@ -93,9 +121,10 @@ def augment(dataset: ArtifactRef, generated: ArtifactRef) -> ArtifactRef:
 
 
 @task(name="judge", task_run_name="evaluate", retries=1, **_cached("judgement", stages.judge_inputs))
+@starts_its_worker
 def judge(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """What a GAN's samples are worth. `artifacts` by role: preprocess, recogniser, train, generate, student."""
-    return _in_worker("judge", "evaluate", experiment, artifacts, watch().progress)
+    return _in_worker("judge", "evaluate", experiment, artifacts, watch().part("evaluate"))
 
 
 @task(name="report", retries=0, **_cached("report", stages.report_inputs))
@@ -106,12 +135,17 @@ def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef], gan: Ex
     return ArtifactRef.of(store, stages.report(experiment, Store(store), made, gan, watch().progress))
 
 
+def on_devices(stage: Task[P, R], experiment: Experiment, devices: int | None = None) -> Task[P, R]:
+    """The stage as a task that asks for the devices of the experiment: so many, or `train.devices`."""
+    return stage.with_options(tags=asked(experiment, devices))
+
+
 def _in_worker(
     body: str, role: str, experiment: Experiment, refs: Mapping[str, ArtifactRef], progress: Progress, **more: Any
 ) -> ArtifactRef:
     store = next(iter(refs.values())).store
     request = {
-        "experiment": experiment.model_dump(mode="json"),
+        "experiment": within(experiment).model_dump(mode="json"),
         "store": str(store),
         "artifacts": {name: [ref.stage, ref.key] for name, ref in refs.items()},
         **more,

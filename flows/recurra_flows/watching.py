@@ -7,13 +7,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recurra.progress import Lines, Progress
-from recurra.store import Outcome
+
+if TYPE_CHECKING:
+    from recurra.store import Outcome
 
 
 def _unseen(role: str, outcome: Outcome) -> None:
     del role, outcome
+
+
+def _undivided(role: str) -> Progress:
+    raise NotImplementedError(role)  # each watch that has no parts puts its own progress here
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,14 @@ class Watch:
     """Told of each stage, by its role, as it ends."""
     logs: Path | None = None
     """The folder where each worker's output is kept; None: it goes to standard error."""
+    part: Callable[[str], Progress] = _undivided
+    """Where the stage of a role shows its progress; by default where the run does. Stages that run at once have parts
+    of their own.
+    """
+
+    def __post_init__(self) -> None:
+        if self.part is _undivided:
+            object.__setattr__(self, "part", lambda _: self.progress)
 
     def log(self, role: str) -> Path | None:
         """The file for the worker of the stage of that role."""
@@ -32,6 +47,11 @@ class Watch:
 
 
 _current: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+def current() -> Watch | None:
+    """The watch that is kept; None where nobody set one."""
+    return _current.get()
 
 
 def watch() -> Watch:

@@ -24,6 +24,7 @@ Request = Mapping[str, Any]
 BODIES = {
     "train": "recurra_flows.worker:train",
     "evaluate": "recurra_flows.worker:evaluate",
+    "probe": "recurra_flows.worker:probe",
     "generate": "recurra_flows.worker:generate",
     "judge": "recurra_flows.worker:judge",
     "predict": "recurra_flows.predicting:predict",
@@ -102,6 +103,14 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
 
     experiment, store, artifacts = _given(request)
     return _answer(stages.evaluate(experiment, store, progress=progress, **artifacts))
+
+
+def probe(request: Request, progress: Progress) -> dict[str, Any]:
+    """The probe stage. Artifacts: dataset, training."""
+    from recurra import stages
+
+    experiment, store, artifacts = _given(request)
+    return _answer(stages.probe(experiment, store, progress=progress, **artifacts))
 
 
 def generate(request: Request, progress: Progress) -> dict[str, Any]:

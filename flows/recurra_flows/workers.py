@@ -8,16 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, Any
 
 from recurra.errors import InputError, RecurraError
 from recurra.progress import Progress, replay
-
-PATIENCE = 5.0
-"""Seconds that a worker has to end by itself when it is told to."""
+from recurra_flows.worker_process import outcome, send, worker_process
 
 
 class WorkerLostError(RecurraError):
@@ -34,13 +32,18 @@ def run_worker(
     """What `recurra_flows.worker`'s body of that name answers to the request (JSON both).
 
     Progress is shown while it works. What the process prints goes to `log`, or to standard error where there is none.
-    `env` is added to its environment. The worker's InputError or RecurraError is raised here, with its traceback as a
-    note; WorkerLostError where it was killed or had an OSError. An exception here (Ctrl-C) ends the worker.
+    It works with the lease that is held here; `env` is added to its environment. The worker's InputError or
+    RecurraError is raised here, with its traceback as a note; WorkerLostError where it was killed or had an OSError. An
+    exception here (Ctrl-C) ends the worker.
     """
-    with _output(log) as output, _started(output, env or {}) as (process, events), _shown(progress):
-        _send(process, {"body": body, **request})
+    with (
+        _output(log) as output,
+        worker_process("recurra_flows.worker", output, env) as (process, events),
+        _shown(progress),
+    ):
+        send(process, [json.dumps({"body": body, **request}).encode(), b"\n"])
         for line in events:
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 break  # it was killed while it wrote
             event = json.loads(line)
             if event["event"] == "result":
@@ -48,7 +51,7 @@ def run_worker(
             if event["event"] == "error":
                 raise _error(event)
             replay(event, progress)
-        raise _lost(body, process.wait(), log)
+        raise lost(body, outcome(process), log)
 
 
 @contextmanager
@@ -67,51 +70,6 @@ def _output(log: Path | None) -> Iterator[IO[bytes] | int]:
     else:
         with log.open("ab") as file:
             yield file
-
-
-@contextmanager
-def _started(output: IO[bytes] | int, env: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[str]]]:
-    """A worker and the events that it sends; it does not outlive the block."""
-    reading, writing = os.pipe()
-    with os.fdopen(reading, encoding="utf-8") as events:
-        try:
-            process = subprocess.Popen(
-                # -P: a torch.py in the user's folder is not the framework.
-                [sys.executable, "-P", "-m", "recurra_flows.worker", str(writing)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT if output != subprocess.DEVNULL else output,
-                pass_fds=[writing],
-                env={**os.environ, **env},
-                start_new_session=True,  # Ctrl-C is for this process, which then ends the worker
-            )
-        finally:
-            os.close(writing)
-        try:
-            yield process, events
-        finally:
-            end(process)
-
-
-def _send(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
-    # Standard input stays open afterwards: it is the worker's lifeline.
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it is dead then, and the missing answer will say so
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.flush()
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that has done its work or is no longer wanted, and waits until it is gone."""
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
@@ -140,7 +98,8 @@ def _error(event: Mapping[str, Any]) -> RecurraError:
     return error
 
 
-def _lost(body: str, status: int, log: Path | None) -> WorkerLostError:
+def lost(body: str, status: int, log: Path | None = None) -> WorkerLostError:
+    """What is raised where a worker ended without an answer; `status`: -N for signal N."""
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     cause = " (often for lack of memory: see train.batch_size)" if status == -signal.SIGKILL else ""
     printed = f"; what it printed: {log}" if log else ""

@@ -9,7 +9,7 @@ import numpy as np
 from recurra.contract import Spec
 from recurra.optimiser import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
 from recurra_tensorflow.framework import tf
-from recurra_tensorflow.weights import Variables
+from recurra_tensorflow.weights import Variables, variable
 
 
 class Adam:
@@ -21,7 +21,7 @@ class Adam:
         self._betas = betas
         self._m = variables.twin("adam.m")
         self._v = variables.twin("adam.v")
-        self.step = tf.Variable(tf.zeros([], tf.int64), name="adam.step")
+        self.step = variable(tf.zeros([], tf.int64), "adam.step")
         """Steps taken."""
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:

@@ -64,6 +64,10 @@ def _without_keras() -> Iterator[None]:
 with _without_greetings(), _without_keras():
     import tensorflow as tf
 
+if os.environ[LOG_LEVEL] == QUIET:
+    # Among others that networks are built one after the other, which for TensorFlow is a graph traced in a loop.
+    tf.get_logger().setLevel("ERROR")
+
 # Exactness is promised: without it, cuDNN and some kernels may add up in the order in which threads finish. On the CPU
 # it cost nothing that could be measured.
 tf.config.experimental.enable_op_determinism()

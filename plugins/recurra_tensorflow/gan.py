@@ -14,10 +14,12 @@ from recurra.optimiser import check_state
 from recurra.weights import check_weights, layout
 from recurra_tensorflow.adam import Adam
 from recurra_tensorflow.augment import Augmentation
+from recurra_tensorflow.devices import put
 from recurra_tensorflow.discriminators import Discriminators
 from recurra_tensorflow.framework import tf
 from recurra_tensorflow.generator import Generator
 from recurra_tensorflow.losses import discriminator_loss, generator_loss, gradient_penalty, right
+from recurra_tensorflow.memory import telling_memory
 from recurra_tensorflow.scan import Tensors, scan
 from recurra_tensorflow.spectral import VECTOR, SpectralNorm, Vectors
 from recurra_tensorflow.weights import Variables
@@ -66,7 +68,8 @@ class TensorFlowGan:
 
     def train_steps(self, batches: GanBatches) -> GanRecords:
         """Both updates for each batch, all in one call into TensorFlow."""
-        records = self._graph_steps(
+        done = np.arange(1, len(batches.x) + 1, dtype=np.int64) + batches.first_step
+        arrays = (
             batches.x,
             batches.y,
             batches.content,
@@ -76,17 +79,21 @@ class TensorFlowGan:
             batches.penalty,
             batches.generator_rates,
             batches.discriminator_rates,
-            np.arange(1, len(batches.x) + 1, dtype=np.int64) + batches.first_step,
+            done,
         )
-        return GanRecords(*(record.numpy() for record in records))
+        with telling_memory(self._device):
+            records = self._graph_steps(*self._put(*arrays))
+            return GanRecords(*(record.numpy() for record in records))
 
     def generate(self, latents: Latents, labels: np.ndarray) -> np.ndarray:
         """labels [N] -> [N, T, H, W, C], of the averaged weights."""
-        return self._graph_generate(latents.noise, latents.content, labels).numpy()
+        with telling_memory(self._device):
+            return self._graph_generate(*self._put(latents.noise, latents.content, labels)).numpy()
 
     def judge(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """x [N, T, H, W, C], labels [N] -> the logits of every frame [N, T], and of the clips [N]."""
-        frames, *clips = (logits.numpy() for logits in self._graph_judge(x, labels))
+        with telling_memory(self._device):
+            frames, *clips = (logits.numpy() for logits in self._graph_judge(*self._put(x, labels)))
         return frames, clips[0][:, 0] if clips else None
 
     def weights(self) -> Weights:
@@ -98,11 +105,11 @@ class TensorFlowGan:
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Takes over weights; an InputError where they are not this network's."""
         check_weights(weights, self._spec, "weights")
-        for variables in (self._generator_weights, self._discriminator_weights, self._vectors):
-            variables.load(weights)
-        self._average_weights.load(
-            {name.removeprefix(AVERAGE): a for name, a in weights.items() if name.startswith(AVERAGE)}
-        )
+        averages = {name.removeprefix(AVERAGE): a for name, a in weights.items() if name.startswith(AVERAGE)}
+        with telling_memory(self._device):
+            for variables in (self._generator_weights, self._discriminator_weights, self._vectors):
+                variables.load(weights)
+            self._average_weights.load(averages)
 
     def training_state(self) -> dict[str, np.ndarray]:
         """The optimisers' state. There is no `backend.*`: all that is random comes with the batches."""
@@ -111,8 +118,12 @@ class TensorFlowGan:
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over the optimisers' state from any backend; `backend.*` entries are none of this one's."""
         check_state(state, {name: shape for name, shape in layout(self._spec).items() if is_trained(name)})
-        self._generator_adam.load_state(state)
-        self._discriminator_adam.load_state(state)
+        with telling_memory(self._device):
+            self._generator_adam.load_state(state)
+            self._discriminator_adam.load_state(state)
+
+    def _put(self, *arrays: np.ndarray) -> Tensors:
+        return tuple(put(array, self._device) for array in arrays)
 
     def _trace(self) -> None:
         """The graphs, to be built when they are first called."""

@@ -12,6 +12,20 @@ from recurra.weights import is_kernel, layout, step_width
 from recurra_tensorflow.framework import tf
 
 
+def variable(value: tf.Tensor, name: str) -> tf.Variable:
+    """A variable; of several replicas each has one, writes to it alone, and the first one's is what others read.
+
+    Gradients are summed before they are applied, so that the replicas' values stay equal without being exchanged.
+    """
+    return tf.Variable(
+        value,
+        trainable=False,
+        name=name,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
 class Variables:
     """One float32 number for each number of the canonical weights, as variables of zeros.
 
@@ -25,7 +39,7 @@ class Variables:
         shapes = {name: shape for name, shape in layout(spec).items() if chosen is None or chosen(name)}
         self._rows = {name: _rows(spec, name, shape) for name, shape in shapes.items()}
         self._blocks = {
-            name: tuple(tf.Variable(tf.zeros((n, *shape[1:])), name=f"{role}/{name}") for n in self._rows[name])
+            name: tuple(variable(tf.zeros((n, *shape[1:])), f"{role}/{name}") for n in self._rows[name])
             for name, shape in shapes.items()
         }
 

@@ -33,13 +33,15 @@ class Adam:
 
     def descend(self, loss: Tensor, learning_rate: float) -> None:
         """One update down the slope of `loss`. No other parameter that the loss depends on gets a gradient."""
-        loss.backward(inputs=self.parameters)
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        try:
+            loss.backward(inputs=self.parameters)
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate
+            self.optimiser.step()
+        finally:  # also of a step for which the memory did not suffice: the next one would add to what is left
+            self.optimiser.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, np.ndarray]:
         """A copy: `adam.step` (int64), `adam.m.NAME` and `adam.v.NAME` (float32, canonical layout)."""

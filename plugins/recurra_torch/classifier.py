@@ -15,6 +15,7 @@ from recurra.weights import check_weights, layout
 from recurra_torch.adam import Adam
 from recurra_torch.devices import on_device
 from recurra_torch.dropout import Dropout
+from recurra_torch.memory import telling_memory
 from recurra_torch.network import Network
 from recurra_torch.weights import CanonicalView, itself
 
@@ -32,6 +33,7 @@ class TorchClassifier:
         self.adam = Adam(self.view, spec.train)
         self.dropout = Dropout(spec.train.dropout, seed, device)
 
+    @telling_memory
     def train_steps(self, batches: Batches) -> StepRecords:
         """One optimiser step for each batch, in order."""
         self.network.train()
@@ -60,6 +62,7 @@ class TorchClassifier:
         """x [N, T, H, W, C] -> [N, F] float32."""
         return self._infer(self.network.features, x)
 
+    @telling_memory
     @torch.inference_mode()
     def _infer(self, module: nn.Module, x: np.ndarray) -> np.ndarray:
         self.network.eval()
@@ -74,6 +77,7 @@ class TorchClassifier:
         """A copy of every weight in canonical layout."""
         return self.view.read(itself)
 
+    @telling_memory
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Takes over weights; an InputError where they are not this network's."""
         check_weights(weights, self.spec, "weights")
@@ -83,6 +87,7 @@ class TorchClassifier:
         """A copy of Adam's state; dropout is a function of the step's number and has none."""
         return self.adam.state()
 
+    @telling_memory
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over Adam's state from any backend; `backend.*` entries are none of this one's."""
         check_state(state, self.view.shapes)

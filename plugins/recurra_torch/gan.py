@@ -20,6 +20,7 @@ from recurra_torch.devices import on_device
 from recurra_torch.discriminators import Discriminator, Discriminators
 from recurra_torch.generator import Generator
 from recurra_torch.losses import LOSSES, right, squared_gradient
+from recurra_torch.memory import telling_memory
 from recurra_torch.weights import CanonicalView, itself
 
 
@@ -59,6 +60,7 @@ class TorchGan:
         self.generator_adam = Adam(self.trained.only(is_generators), spec.train, betas)
         self.discriminator_adam = Adam(self.trained.only(lambda name: not is_generators(name)), spec.train, betas)
 
+    @telling_memory
     def train_steps(self, batches: GanBatches) -> GanRecords:
         """For each batch, in order, an update of the discriminators, one of the generator and one of its average."""
         # Kept on the device: reading each step's losses would make a GPU wait for the host at every step.
@@ -133,12 +135,14 @@ class TorchGan:
         averages: list[Tensor] = [*self.average.parameters()]
         get_ema_multi_avg_fn(decay)(averages, [*self.generator.parameters()], done)
 
+    @telling_memory
     @torch.inference_mode()
     def generate(self, latents: Latents, labels: np.ndarray) -> np.ndarray:
         """labels [N] -> samples [N, T, H, W, C] float32, of the averaged weights."""
         given = (on_device(array, self.device) for array in (labels, latents.content, latents.noise))
         return self.average(*given).contiguous().cpu().numpy()
 
+    @telling_memory
     @torch.inference_mode()
     def judge(self, x: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """The discriminators' logits: of every frame [N, T], and of the clips [N] or None."""
@@ -151,6 +155,7 @@ class TorchGan:
         """A copy of every weight in canonical layout."""
         return self.view.read(itself)
 
+    @telling_memory
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Takes over weights; an InputError where they are not this network's."""
         check_weights(weights, self.spec, "weights")
@@ -160,6 +165,7 @@ class TorchGan:
         """A copy of both optimisers' states."""
         return self.generator_adam.state() | self.discriminator_adam.state()
 
+    @telling_memory
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over the optimisers' states from any backend; `backend.*` entries are none of this one's."""
         check_state(state, self.trained.shapes)

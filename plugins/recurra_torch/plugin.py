@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recurra.contract import Classifier, ClassifierSpec, Device, GanSpec, RecurrentGan
@@ -17,7 +18,7 @@ class TorchBackend:
 
     name = "torch"
     contract: tuple[int, int] = (1, 1)
-    capabilities = frozenset({"cnn", "rnn", "fusion", "gan", "exact-resume", "bf16"})
+    capabilities = frozenset({"cnn", "rnn", "fusion", "gan", "exact-resume", "bf16", "data-parallel"})
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that the last bytes of a result depend on."""
@@ -36,20 +37,37 @@ class TorchBackend:
         from recurra_torch.allocator import keep_freed_memory
         from recurra_torch.classifier import TorchClassifier
         from recurra_torch.devices import resolve
+        from recurra_torch.memory import forget_peak, within_memory
 
         chosen = resolve(device)
         keep_freed_memory()
-        return TorchClassifier(spec, chosen, seed)
+        forget_peak(chosen)
+        return within_memory(chosen, TorchClassifier, spec, chosen, seed)
+
+    def build_parallel(self, spec: ClassifierSpec, devices: Sequence[str], seed: int) -> Classifier:
+        """A classifier that trains on all `devices`, GPUs or `cpu` several times; an InputError as of `build`."""
+        from recurra_torch.parallel import TorchParallel
+
+        return TorchParallel(spec, devices, seed)
 
     def build_gan(self, spec: GanSpec, device: str) -> RecurrentGan:
         """A GAN on `device`; an InputError as of `build`."""
         from recurra_torch.allocator import keep_freed_memory
         from recurra_torch.devices import resolve
         from recurra_torch.gan import TorchGan
+        from recurra_torch.memory import forget_peak, within_memory
 
         chosen = resolve(device)
         keep_freed_memory()
-        return TorchGan(spec, chosen)
+        forget_peak(chosen)
+        return within_memory(chosen, TorchGan, spec, chosen)
+
+    def peak_memory(self, device: str) -> int | None:
+        """Bytes that tensors took at most on a GPU since a network was last built on it in this process."""
+        from recurra_torch.devices import resolve
+        from recurra_torch.memory import peak
+
+        return peak(resolve(device))
 
 
 @hookimpl

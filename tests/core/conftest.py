@@ -1,10 +1,14 @@
-"""Sources in memory, for tests of what happens between a reader and a network."""
+"""Sources in memory, for tests of what happens between a reader and a network; and pages, read and browsed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,3 +85,47 @@ def clips() -> MemorySource:
     arrays = [random.normal(20, 2, (3 + row % 7, 4, 4, 1)).astype(np.float32) for row in range(40)]
     splits = ["test" if row % 5 == 0 else "train" for row in range(40)]
     return in_memory(arrays, [row % 2 for row in range(40)], splits, kind="clip")
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and the text within."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def of(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.found if tag in tags]
+
+
+@pytest.fixture
+def elements_of() -> type[Elements]:
+    """`Elements`, for tests to call."""
+    return Elements
+
+
+@pytest.fixture
+def browsed(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A page in a real Chromium: what it makes of it on stdout, its console on stderr."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+
+    def browse(page: str, scheme: str, width: int = 1100) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "page.html").write_text(page, encoding="utf-8")
+        options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+        options += " --disable-component-update --disable-sync --enable-logging=stderr --v=0 --dump-dom"
+        options += f" --user-data-dir={tmp_path}/user --window-size={width},900"
+        options += f" --blink-settings=preferredColorScheme={int(scheme == 'light')}"
+        command = [chromium, *options.split(), (tmp_path / "page.html").as_uri()]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+    return browse

@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -234,25 +231,6 @@ class Example:
         return summary_markdown(self.experiment, self.artifacts)
 
 
-class Elements(HTMLParser):
-    """Every element of a page with its attributes, and the text within."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, *tags: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.found if tag in tags]
-
-
 def part(page: str, place: str) -> str:
     """One section of the page."""
     return page[page.index(f'<section id="{place}"') :].split("</section>")[0]
@@ -269,8 +247,8 @@ def clips(tmp_path: Path) -> Example:
 
 
 @pytest.mark.parametrize("sample", [IMAGE, CLIP])
-def test_the_page_asks_for_nothing_and_runs_nothing(tmp_path: Path, sample: SampleShape) -> None:
-    elements = Elements(Example(tmp_path, sample=sample).page())
+def test_the_page_asks_for_nothing_and_runs_nothing(elements_of: Any, tmp_path: Path, sample: SampleShape) -> None:
+    elements = elements_of(Example(tmp_path, sample=sample).page())
     assert not elements.of("script", "link", "iframe", "object", "embed", "form", "base")
     for _, attributes in elements.found:
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
@@ -278,9 +256,9 @@ def test_the_page_asks_for_nothing_and_runs_nothing(tmp_path: Path, sample: Samp
         assert all(place.startswith(("data:image/", "#")) for place in places)
 
 
-def test_names_and_symptoms_are_shown_as_text(tmp_path: Path) -> None:
+def test_names_and_symptoms_are_shown_as_text(elements_of: Any, tmp_path: Path) -> None:
     page = Example(tmp_path, classes=HOSTILE, symptoms=["<b>Too sure</b>"]).page(Section("<i>title</i>", "<p>its</p>"))
-    elements = Elements(page)
+    elements = elements_of(page)
     assert not elements.of("script", "b", "i")
     assert not [image for image in elements.of("img") if "onerror" in image]
     for name in (*HOSTILE, "<i>title</i>", "<b>Too sure</b>."):
@@ -294,8 +272,10 @@ def test_equal_input_gives_equal_bytes(clips: Example) -> None:
 
 
 @pytest.mark.parametrize("sample", [IMAGE, CLIP])
-def test_headings_descend_in_order_and_pictures_and_tables_are_named(tmp_path: Path, sample: SampleShape) -> None:
-    elements = Elements(Example(tmp_path, sample=sample).page())
+def test_headings_descend_in_order_and_pictures_and_tables_are_named(
+    elements_of: Any, tmp_path: Path, sample: SampleShape
+) -> None:
+    elements = elements_of(Example(tmp_path, sample=sample).page())
     levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -307,8 +287,8 @@ def test_headings_descend_in_order_and_pictures_and_tables_are_named(tmp_path: P
     assert {link["href"] for link in elements.of("a")} <= {f"#{name}" for name in ids}
 
 
-def test_the_headline_says_what_the_samples_are_worth(example: Example) -> None:
-    lead = Elements(part(example.page(), "results")).text
+def test_the_headline_says_what_the_samples_are_worth(elements_of: Any, example: Example) -> None:
+    lead = elements_of(part(example.page(), "results")).text
     assert "names the right class of 71.2% of 266 real test images (95% interval 68.0% to 74.0%)" in lead
     assert "the judge, one like it that was trained on real samples, of 96.2%" in lead
     assert "The judge takes 87.5% of the generated samples for the class that was intended, and 95.5% of" in lead
@@ -372,22 +352,22 @@ def test_every_measure_stands_beside_its_floor_and_a_verdict(example: Example) -
     assert ("Recall", "55.0%", "93.0%", "38 points below real samples: some of the real variety is missing") in rows
 
 
-def test_it_says_that_its_distances_are_no_published_ones(example: Example) -> None:
-    assert "is not a published FID" in " ".join(Elements(part(example.page(), "reading")).text.split()).replace(
+def test_it_says_that_its_distances_are_no_published_ones(elements_of: Any, example: Example) -> None:
+    assert "is not a published FID" in " ".join(elements_of(part(example.page(), "reading")).text.split()).replace(
         " it ", " "
     )
 
 
-def test_what_was_not_measured_is_a_dash_and_no_number(tmp_path: Path) -> None:
+def test_what_was_not_measured_is_a_dash_and_no_number(elements_of: Any, tmp_path: Path) -> None:
     page = Example(tmp_path, measured=False, sample=CLIP).page()
     assert "not measured" in part(page, "measures")
     assert "could not be told" in part(page, "copies")
-    assert not re.search(r"\b(nan|None|inf)\b", Elements(page).text)
+    assert not re.search(r"\b(nan|None|inf)\b", elements_of(page).text)
     assert "Fréchet distance" not in part(page, "learning").split('<p class="caption">')[0].split("</p>", 1)[1]
 
 
-def test_each_class_has_generated_samples_beside_real_ones(example: Example) -> None:
-    samples = Elements(part(example.page(), "samples"))
+def test_each_class_has_generated_samples_beside_real_ones(elements_of: Any, example: Example) -> None:
+    samples = elements_of(part(example.page(), "samples"))
     words = [image["alt"] for image in samples.of("img")]
     assert words.count("generated cat") == 9
     assert words.count("generated cat, taken for eel") == 1
@@ -459,11 +439,11 @@ def test_a_relativistic_loss_has_one_line_of_who_was_right(tmp_path: Path) -> No
     assert "on generated samples" not in page
 
 
-def test_intended_classes_are_beside_those_that_the_judge_sees(example: Example) -> None:
+def test_intended_classes_are_beside_those_that_the_judge_sees(elements_of: Any, example: Example) -> None:
     page = part(example.page(), "intended")
     assert "intended ↓" in page
     assert "cat taken for dog: 5 of 45 (11.1%)" in page
-    assert "cat for dog (11.1%)" in Elements(page).text
+    assert "cat for dog (11.1%)" in elements_of(page).text
 
 
 def test_every_order_of_the_classes_has_every_class(example: Example) -> None:
@@ -480,10 +460,10 @@ def test_a_judge_that_guesses_is_warned_of(example: Example) -> None:
     assert "what it says about generated ones means little" in part(example.page(), "results")
 
 
-def test_one_class_and_one_epoch_are_enough(tmp_path: Path) -> None:
+def test_one_class_and_one_epoch_are_enough(elements_of: Any, tmp_path: Path) -> None:
     example = Example(tmp_path, classes=["only"], epochs=1)
     page = example.page()
-    assert "1 epoch." in Elements(page).text
+    assert "1 epoch." in elements_of(page).text
     assert part(page, "learning").count('class="dot') == 11
     assert example.summary()
 
@@ -497,8 +477,8 @@ def test_many_classes_of_large_clips_stay_a_small_page(tmp_path: Path) -> None:
     assert len(many.summary().encode()) < 180_000
 
 
-def test_it_names_all_that_it_was_made_from(example: Example) -> None:
-    text = Elements(example.page()).text
+def test_it_names_all_that_it_was_made_from(elements_of: Any, example: Example) -> None:
+    text = elements_of(example.page()).text
     for artifact in example.artifacts.values():
         assert f"{artifact.stage}/{artifact.key}" in text
     assert example.artifacts["train"].sha256("best.safetensors") in text
@@ -506,8 +486,8 @@ def test_it_names_all_that_it_was_made_from(example: Example) -> None:
     assert "Frame discriminator" in text
 
 
-def test_its_commands_hold_the_same_experiment(example: Example) -> None:
-    text = Elements(example.page()).text
+def test_its_commands_hold_the_same_experiment(elements_of: Any, example: Example) -> None:
+    text = elements_of(example.page()).text
     file = re.search(r"cat > example\.yaml <<'END'\n(.*?)END\nrecurra run example\.yaml", text, re.DOTALL)
     assert file is not None
     assert Experiment(**yaml.safe_load(file[1])) == example.experiment
@@ -531,19 +511,8 @@ def test_the_dashboard_table_has_headline_and_classes(example: Example) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, scheme: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    page = Example(tmp_path / "store", classes=HOSTILE, sample=CLIP).page()
-    (tmp_path / "report.html").write_text(page, encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += (
-        f" --disable-component-update --disable-sync --enable-logging=stderr --v=0 --user-data-dir={tmp_path}/user"
-    )
-    options += f" --blink-settings=preferredColorScheme={int(scheme == 'light')} --dump-dom"
-    command = [chromium, *options.split(), (tmp_path / "report.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "<title>example · recurra report</title>" in done.stdout
-    # Chromium logs every refused style, script and picture to the console.
-    assert "CONSOLE" not in done.stderr
+def test_a_browser_shows_it_without_a_complaint(browsed: Any, tmp_path: Path, scheme: str) -> None:
+    shown = browsed(Example(tmp_path / "store", classes=HOSTILE, sample=CLIP).page(), scheme)
+    assert "<title>example · recurra report</title>" in shown.stdout
+    # Chromium logs every refused style, script, picture and request to the console.
+    assert "CONSOLE" not in shown.stderr

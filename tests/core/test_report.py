@@ -6,10 +6,7 @@ import base64
 import hashlib
 import math
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,32 +115,13 @@ class Example:
         return render(self.experiment, self.artifacts, sections)
 
 
-class Elements(HTMLParser):
-    """Every element of a page with its attributes, and the text within."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, *tags: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.found if tag in tags]
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Example:
     return Example(tmp_path)
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing(example: Example) -> None:
-    elements = Elements(example.page())
+def test_the_page_asks_for_nothing_and_runs_nothing(elements_of: Any, example: Example) -> None:
+    elements = elements_of(example.page())
     assert not elements.of("script", "link", "iframe", "object", "embed", "form", "base")
     for _, attributes in elements.found:
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
@@ -151,20 +129,22 @@ def test_the_page_asks_for_nothing_and_runs_nothing(example: Example) -> None:
         assert all(place.startswith(("data:image/", "#")) for place in places)
 
 
-def test_the_policy_allows_the_one_style_sheet_by_its_digest(example: Example) -> None:
+def test_the_policy_allows_the_one_style_sheet_by_its_digest(elements_of: Any, example: Example) -> None:
     page = example.page()
     style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
-    policy = next(m["content"] for m in Elements(page).of("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        m["content"] for m in elements_of(page).of("meta") if m.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy is not None
     assert policy.startswith(f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';")
     assert "unsafe" not in policy
 
 
-def test_names_from_the_data_are_shown_as_text(tmp_path: Path) -> None:
+def test_names_from_the_data_are_shown_as_text(elements_of: Any, tmp_path: Path) -> None:
     page = Example(tmp_path, classes=HOSTILE, sharpness=0.5).page(Section("<i>title</i>", "<p>of a plugin</p>"))
-    elements = Elements(page)
+    elements = elements_of(page)
     assert not elements.of("script", "b", "i")
     assert not [image for image in elements.of("img") if "onerror" in image]
     for name in (*HOSTILE, "<i>title</i>"):
@@ -179,8 +159,8 @@ def test_equal_input_gives_equal_bytes(example: Example) -> None:
     )
 
 
-def test_headings_descend_in_order_and_pictures_and_tables_are_named(example: Example) -> None:
-    elements = Elements(example.page())
+def test_headings_descend_in_order_and_pictures_and_tables_are_named(elements_of: Any, example: Example) -> None:
+    elements = elements_of(example.page())
     levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -192,16 +172,16 @@ def test_headings_descend_in_order_and_pictures_and_tables_are_named(example: Ex
     assert {link["href"] for link in elements.of("a")} <= {f"#{name}" for name in ids}
 
 
-def test_what_was_achieved_is_said_against_guessing(tmp_path: Path) -> None:
-    good = Elements(Example(tmp_path / "good").page()).text
-    bad = Elements(Example(tmp_path / "bad", sharpness=-9.0).page()).text
+def test_what_was_achieved_is_said_against_guessing(elements_of: Any, tmp_path: Path) -> None:
+    good = elements_of(Example(tmp_path / "good").page()).text
+    bad = elements_of(Example(tmp_path / "bad", sharpness=-9.0).page()).text
     assert "Always answering the most frequent class would be right 33.3% of the time" in good
     assert "fewer mistakes" in good
     assert "has learned nothing useful yet" in bad
 
 
-def test_a_network_without_mistakes_has_none_to_show(tmp_path: Path) -> None:
-    text = Elements(Example(tmp_path, sharpness=50.0).page()).text
+def test_a_network_without_mistakes_has_none_to_show(elements_of: Any, tmp_path: Path) -> None:
+    text = elements_of(Example(tmp_path, sharpness=50.0).page()).text
     assert "the network makes no mistake on these samples" in text
     assert "No test sample was taken for another class." in text
     assert "There are none: every answer is right." in text
@@ -237,8 +217,8 @@ def test_a_long_history_is_thinned_but_keeps_its_best_epoch(tmp_path: Path) -> N
     assert len(page) < 300_000
 
 
-def test_it_names_all_that_it_was_made_from(example: Example) -> None:
-    text = Elements(example.page()).text
+def test_it_names_all_that_it_was_made_from(elements_of: Any, example: Example) -> None:
+    text = elements_of(example.page()).text
     for artifact in example.artifacts.values():
         assert artifact.key in text
     assert example.artifacts["preprocess"].digest in text
@@ -246,8 +226,8 @@ def test_it_names_all_that_it_was_made_from(example: Example) -> None:
     assert example.artifacts["evaluate"].sha256("predictions.parquet") in text
 
 
-def test_its_commands_hold_the_same_experiment(example: Example) -> None:
-    text = Elements(example.page()).text
+def test_its_commands_hold_the_same_experiment(elements_of: Any, example: Example) -> None:
+    text = elements_of(example.page()).text
     file = re.search(r"cat > example\.yaml <<'END'\n(.*?)END\nrecurra run example\.yaml", text, re.DOTALL)
     assert file is not None
     assert Experiment(**yaml.safe_load(file[1])) == example.experiment
@@ -288,26 +268,30 @@ def with_generated(example: Example, folder: Path) -> Mapping[str, Artifact]:
     return made
 
 
-def test_generated_samples_that_were_trained_on_are_told_and_shown_apart(example: Example, tmp_path: Path) -> None:
+def test_generated_samples_that_were_trained_on_are_told_and_shown_apart(
+    elements_of: Any, example: Example, tmp_path: Path
+) -> None:
     gan = Experiment(name="maker", data=example.experiment.data, model=Model(kind="gan"))
     made = with_generated(example, tmp_path / "more")
-    text = Elements(page := render(example.experiment, made, gan=gan)).text
+    text = elements_of(page := render(example.experiment, made, gan=gan)).text
     assert text.count("18 more to train on, by the GAN maker") == 1
     assert "18 train, 18 validation, 18 test" in text  # the real ones
-    data = Elements(page[page.index('id="data"') : page.index('id="made"')])
+    data = elements_of(page[page.index('id="data"') : page.index('id="made"')])
     words = [image["alt"] for image in data.of("img")]
     assert (words.count("generated cat"), words.count("")) == (6, 18)
     for role in ("preprocess", "recogniser", "gan", "generate", "augment", "train", "evaluate"):
         assert made[role].key in text
-    assert "Generated samples" not in Elements(example.page()).text
+    assert "Generated samples" not in elements_of(example.page()).text
 
 
 @pytest.mark.parametrize("seed", [0, 3])
-def test_commands_and_configuration_hold_the_gan_as_well(example: Example, tmp_path: Path, seed: int) -> None:
+def test_commands_and_configuration_hold_the_gan_as_well(
+    elements_of: Any, example: Example, tmp_path: Path, seed: int
+) -> None:
     augment = Augment(gan="20260101-example-torch", generated=0.5)
     experiment = example.experiment.model_copy(update={"data": Data(source="some/folder", augment=augment)})
     gan = Experiment(name="example", seed=seed, data=Data(source="some/folder"), model=Model(kind="gan"))
-    text = Elements(render(experiment, with_generated(example, tmp_path / "more"), gan=gan)).text
+    text = elements_of(render(experiment, with_generated(example, tmp_path / "more"), gan=gan)).text
     found = re.findall(r"cat > ([\w-]+\.yaml) <<'END'\n(.*?)END\n(recurra run example-gan.yaml)?", text, re.DOTALL)
     files = {name: Experiment(**yaml.safe_load(content)) for name, content, _ in found}
     # A file that is named gets the recogniser's seed, so one with another seed is run by itself.
@@ -359,18 +343,8 @@ def test_pictures_keep_shape_and_spread_over_the_clip() -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, scheme: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    (tmp_path / "report.html").write_text(Example(tmp_path / "store", classes=HOSTILE).page(), encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += (
-        f" --disable-component-update --disable-sync --enable-logging=stderr --v=0 --user-data-dir={tmp_path}/user"
-    )
-    options += f" --blink-settings=preferredColorScheme={int(scheme == 'light')} --dump-dom"
-    command = [chromium, *options.split(), (tmp_path / "report.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "<title>example · recurra report</title>" in done.stdout
-    # Chromium logs every refused style, script and request to the console.
-    assert "CONSOLE" not in done.stderr
+def test_a_browser_shows_it_without_a_complaint(browsed: Any, tmp_path: Path, scheme: str) -> None:
+    shown = browsed(Example(tmp_path / "store", classes=HOSTILE).page(), scheme)
+    assert "<title>example · recurra report</title>" in shown.stdout
+    # Chromium logs every refused style, script, picture and request to the console.
+    assert "CONSOLE" not in shown.stderr

@@ -22,17 +22,19 @@ from recurra.durable import write_json
 from recurra.errors import InputError
 from recurra.experiment import Augment, Data, EarlyStopping, Evaluate, Experiment, Model, Train
 from recurra.home import Home
+from recurra.intervals import Interval, over_samples, over_seeds
 from recurra.metrics import measure
+from recurra.pairing import Answered
 from recurra.predictions import PredictionWriter
 from recurra.store import Artifact, Store
 from recurra.study.answer import answer
-from recurra.study.comparison import Answered, Comparison, compared, points
+from recurra.study.comparison import Comparison, compared
 from recurra.study.concluding import conclude
 from recurra.study.findings import Findings, effects_of, find
-from recurra.study.intervals import Interval, over_samples, over_seeds
 from recurra.study.plan import Plan, as_on_all, equal_steps, more_epochs, planned, steps_of
 from recurra.study.record import Study
 from recurra.study.results import Results, read_rows, write_rows
+from recurra.wording import points
 
 CLASSICAL = Augment(shift=1)
 
@@ -387,7 +389,7 @@ def test_a_study_says_itself_what_it_cannot_give(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^study .*was not made; the same `recurra augment mine\.yaml \.\.\.` makes"):
         study.artifact("study")
     with study.held():
-        held = "from recurra.home import Home; from recurra.study.record import studies; import sys, pathlib;"
-        code = f"{held} next(studies(Home(pathlib.Path(sys.argv[1])))).held().__enter__()"
+        held = "from recurra.home import Home; from recurra.study.record import Study; import sys, pathlib;"
+        code = f"{held} next(Study.all(Home(pathlib.Path(sys.argv[1])))).held().__enter__()"
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert f"study {study.id} is still running" in done.stderr

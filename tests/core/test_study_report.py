@@ -5,22 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from recurra.experiment import Augment, Data, Experiment, Model
+from recurra.intervals import over_seeds
+from recurra.pairing import Answered
 from recurra.report.study import accuracy_table, render, summary_markdown
-from recurra.study.comparison import Answered, compared
+from recurra.study.comparison import compared
 from recurra.study.findings import ClassEffect, Findings, Summary
-from recurra.study.intervals import over_seeds
 from recurra.study.plan import Plan
 from recurra.study.results import Generator, Row
 
@@ -77,28 +75,9 @@ class Example:
         return render(self.findings, self.rows)
 
 
-class Elements(HTMLParser):
-    """Every element of a page with its attributes, and the text within."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, *tags: str) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.found if tag in tags]
-
-
-def test_the_page_asks_for_nothing_and_runs_nothing() -> None:
+def test_the_page_asks_for_nothing_and_runs_nothing(elements_of: Any) -> None:
     page = Example().page()
-    elements = Elements(page)
+    elements = elements_of(page)
     assert not elements.of("script", "link", "iframe", "object", "embed", "form", "base", "img")
     for _, attributes in elements.found:
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
@@ -108,9 +87,9 @@ def test_the_page_asks_for_nothing_and_runs_nothing() -> None:
     assert f"style-src &#39;sha256-{digest}&#39;" in page or f"style-src 'sha256-{digest}'" in page
 
 
-def test_names_from_the_data_are_shown_as_text() -> None:
+def test_names_from_the_data_are_shown_as_text(elements_of: Any) -> None:
     example = Example(classes=HOSTILE)
-    elements = Elements(example.page())
+    elements = elements_of(example.page())
     assert not elements.of("script", "b", "img")
     assert all(name in elements.text for name in (*HOSTILE, "<b>odd</b>"))
     assert re.search(r"(?<!\\)<b>", summary_markdown(example.findings, example.rows)) is None
@@ -120,8 +99,8 @@ def test_equal_input_gives_equal_bytes() -> None:
     assert Example().page() == Example().page()
 
 
-def test_headings_descend_in_order_and_drawings_and_tables_are_named() -> None:
-    elements = Elements(Example().page())
+def test_headings_descend_in_order_and_drawings_and_tables_are_named(elements_of: Any) -> None:
+    elements = elements_of(Example().page())
     levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -132,9 +111,9 @@ def test_headings_descend_in_order_and_drawings_and_tables_are_named() -> None:
     assert {link["href"] for link in elements.of("a")} <= {f"#{name}" for name in ids}
 
 
-def test_it_asks_the_question_and_answers_it() -> None:
+def test_it_asks_the_question_and_answers_it(elements_of: Any) -> None:
     example = Example()
-    text = " ".join(Elements(example.page()).text.split())
+    text = " ".join(elements_of(example.page()).text.split())
     assert f"Do generated training samples help the recogniser? {example.findings.answer}" in text
     assert "Generated samples help at 10% (" in text
     assert "generated samples on top of classical augmentation make no difference" in text
@@ -166,17 +145,17 @@ def test_a_class_is_shown_with_its_number_of_test_samples() -> None:
     assert re.search(r">cat</th><td class=\"n\">40</td><td", Example().page())
 
 
-def test_its_commands_hold_the_same_study() -> None:
+def test_its_commands_hold_the_same_study(elements_of: Any) -> None:
     example = Example()
-    text = Elements(example.page()).text
+    text = elements_of(example.page()).text
     files = re.findall(r"cat > (\w+\.yaml) <<'END'\n(.*?)END\n", text, re.DOTALL)
     read = {name: Experiment(**yaml.safe_load(content)) for name, content in files}
     assert read == {"mine.yaml": example.plan.experiment, "gan.yaml": example.plan.gan}
     assert "recurra augment mine.yaml --gan gan.yaml --fractions 0.1,1 --seeds 0,1,2" in text
 
 
-def test_it_names_what_it_was_made_from() -> None:
-    text = Elements(Example().page()).text
+def test_it_names_what_it_was_made_from(elements_of: Any) -> None:
+    text = elements_of(Example().page()).text
     assert all(f"train/training-{arm}" in text for arm in ACCURACIES)
     assert "train/of-the-gan" in text
 
@@ -193,18 +172,8 @@ def test_the_dashboard_has_the_answer_and_a_row_for_each_arm() -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, scheme: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    (tmp_path / "report.html").write_text(Example(classes=HOSTILE).page(), encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += (
-        f" --disable-component-update --disable-sync --enable-logging=stderr --v=0 --user-data-dir={tmp_path}/user"
-    )
-    options += f" --blink-settings=preferredColorScheme={int(scheme == 'light')} --dump-dom"
-    command = [chromium, *options.split(), (tmp_path / "report.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "<title>mine · recurra report</title>" in done.stdout
-    # Chromium logs every refused style, script and request to the console.
-    assert "CONSOLE" not in done.stderr
+def test_a_browser_shows_it_without_a_complaint(browsed: Any, scheme: str) -> None:
+    shown = browsed(Example(classes=HOSTILE).page(), scheme)
+    assert "<title>mine · recurra report</title>" in shown.stdout
+    # Chromium logs every refused style, script, picture and request to the console.
+    assert "CONSOLE" not in shown.stderr

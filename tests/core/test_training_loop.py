@@ -41,7 +41,7 @@ class Built:
     """It, where it is."""
 
     def __init__(self) -> None:
-        self.network, self.device, self.parameters = Network(), "cpu", 1
+        self.network, self.device, self.devices, self.parameters = Network(), "cpu", ("cpu",), 1
         self.backend: Any = self
 
     def describe(self) -> dict[str, str]:
@@ -87,13 +87,26 @@ class Notes(Silent):
         self.lines.append(line)
 
 
-def finished(folder: Path, *values: float | None) -> tuple[Path, Notes]:
-    """The artifact of a training that measured these, and what it said."""
+class Meter:
+    """Uses some joules from each checkpoint to the next; None where it is not known."""
+
+    def __init__(self, *joules: float | None) -> None:
+        self.joules = list(joules)
+
+    def used(self) -> float | None:
+        return self.joules.pop(0)
+
+
+def finished(folder: Path, *values: float | None, meter: Meter | None = None) -> tuple[Path, Notes]:
+    """The artifact of a training that measured these, and what it said; goes on from a checkpoint that is there."""
     notes = Notes()
     experiment = Experiment(name="x", data=Data(source="x"), train=Train(epochs=len(values)))
     training = Counting(experiment, Built(), folder / "partial", notes, 1, 1)
     training.values = values
-    (folder / "made").mkdir()
+    if meter:
+        training.meter = meter  # type: ignore[assignment]
+    training.restore()
+    (folder / "made").mkdir(exist_ok=True)
     training.finish(folder / "made", training.run())
     return folder / "made", notes
 
@@ -118,3 +131,15 @@ def test_warnings_follow_the_line_of_their_epoch(tmp_path: Path) -> None:
     _, notes = finished(tmp_path, 1.0, 2.0, 3.0)
     assert [line.split(" ")[0] for line in notes.lines] == ["epoch", "epoch", "warning:", "epoch"]
     assert notes.lines[2] == "warning: odd"
+
+
+def test_the_energy_of_all_parts_of_a_training_is_added_up(tmp_path: Path) -> None:
+    finished(tmp_path, 1.0, 2.0, meter=Meter(5.0, 2.5))
+    made, _ = finished(tmp_path, 1.0, 2.0, 3.0, meter=Meter(1.0))
+    assert read_json(made / "train.json")["energy_joules"] == 8.5
+
+
+def test_energy_that_is_not_known_of_every_part_is_left_out(tmp_path: Path) -> None:
+    finished(tmp_path, 1.0, 2.0, meter=Meter(5.0, None))
+    made, _ = finished(tmp_path, 1.0, 2.0, 3.0, meter=Meter(1.0))
+    assert "energy_joules" not in read_json(made / "train.json")

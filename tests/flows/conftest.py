@@ -189,13 +189,15 @@ def prefect_api() -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, with a home folder of its own and the backend `plain`.
+    """An empty folder to work in, with a home folder and leases of its own, no GPUs, and the backend `plain`.
 
     Experiments: a recogniser in e.yaml, a GAN in g.yaml, a recogniser that takes the GAN's samples in a.yaml.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECURRA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("RECURRA_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("RECURRA_DEVICES", "none")
     monkeypatch.setenv("PYTHONPATH", str(plain_path))
     monkeypatch.syspath_prepend(str(plain_path))
     (tmp_path / "e.yaml").write_text(

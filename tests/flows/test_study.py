@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recurra.home import Home
-from recurra.study.record import studies
+from recurra.study.record import Study
 from recurra_flows.cli import main
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -51,11 +51,11 @@ def test_a_study_that_was_stopped_goes_on_to_its_answer(
     err = first.communicate(timeout=60)[1]
     assert first.returncode == 130, err
     assert "the same command goes on with what it has made" in err
-    before = len(next(studies(home)).record["stages"])
+    before = len(next(Study.all(home)).record["stages"])
 
     done = study(*STUDY)
     assert done["stages"]["hit"] >= before
-    assert [each.record["status"] for each in studies(home)] == ["stopped", "done"]
+    assert [each.record["status"] for each in Study.all(home)] == ["stopped", "done"]
     check_table(done)
 
     again = recurra(*STUDY, PREFECT_API_URL=prefect_api)

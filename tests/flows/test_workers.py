@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
+from recurra.devices import Holder, Leases, Request
 from recurra.errors import InputError, RecurraError
 from recurra.progress import Silent
+from recurra_flows.leased import leased
 from recurra_flows.workers import WorkerLostError, run_worker
 
 
@@ -54,3 +58,20 @@ def test_a_worker_that_fails_leaves_no_bar_on_the_terminal(place: Path) -> None:
     with pytest.raises(InputError):
         run_worker("devices", {"backend": "plian"}, shown, place / "log")
     assert shown.bar is None
+
+
+def test_a_command_that_computes_holds_a_lease_and_says_who_it_waits_for(place: Path) -> None:
+    said = list[str]()
+    leases = Leases.of_this_machine()
+    everything = leases.take(Request(cores=leases.inventory.cores), Holder(os.getpid(), "a training", "", time.time()))
+
+    def hear(line: str) -> None:
+        said.append(line)
+        everything.release()
+
+    with leased({"cpu"}, "recurra predict", hear):
+        holders = {each.holder.what for each in leases.holdings() if each.holder}
+        assert run_worker("devices", {"backend": "plain"}, Silent(), place / "log")["devices"]
+    assert holders == {"recurra predict"}
+    assert "a training" in said[0]
+    assert not any(each.holder for each in leases.holdings())

@@ -13,6 +13,14 @@ IMAGE = SampleShape("image", 1, 9, 8, 2)
 CLIP = SampleShape("clip", 5, 9, 8, 2)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cpus() -> None:
+    """Three logical CPU devices, which TensorFlow makes before it first computes or not at all."""
+    from recurra_tensorflow.devices import replica_devices
+
+    replica_devices(["cpu"] * 3)
+
+
 @pytest.fixture
 def spec() -> Callable[..., ClassifierSpec]:
     """spec(kind, sample, cnn={...}, rnn={...}, **train): narrow networks over small samples of four classes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recurra.conformance import BackendSuite, GanSuite
+from recurra.conformance import BackendSuite, GanSuite, ParallelSuite
 
 pytestmark = pytest.mark.torch
 
@@ -14,4 +14,8 @@ class TestTorch(BackendSuite):
 
 
 class TestGan(GanSuite):
+    name = "torch"
+
+
+class TestParallel(ParallelSuite):
     name = "torch"

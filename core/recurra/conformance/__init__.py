@@ -1,6 +1,6 @@
 """What a backend is held to: a reference in float64, and pytest suites that compare a backend with it.
 
-from recurra.conformance import BackendSuite, GanSuite, GanTrainingSuite, TrainingSuite
+from recurra.conformance import BackendSuite, GanSuite, GanTrainingSuite, ParallelSuite, TrainingSuite
 
 class TestMine(BackendSuite):
     name = "my-backend"
@@ -13,11 +13,15 @@ class TestMyGans(GanSuite):  # skipped where the backend does not claim `gan`
 
 class TestMyGanTraining(GanTrainingSuite):
     name = "my-backend"
+
+class TestOnMyDevices(ParallelSuite):  # skipped where the backend does not claim `data-parallel`
+    name = "my-backend"
 """
 
 from recurra.conformance.gan import GanSuite
 from recurra.conformance.gan_training import GanTrainingSuite
+from recurra.conformance.parallel import ParallelSuite
 from recurra.conformance.suite import BackendSuite
 from recurra.conformance.training import TrainingSuite
 
-__all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "TrainingSuite"]
+__all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "ParallelSuite", "TrainingSuite"]

@@ -97,12 +97,13 @@ def judge(experiment: Experiment, artifacts: Mapping[str, Artifact], folder: Pat
     recogniser = judge_of(experiment, real.sample.kind)
     of_recogniser, of_gan = (f"{train.keep}.safetensors" for train in (recogniser.train, experiment.train))
     judges, student = (
-        trained(recogniser, real, artifacts[role].file(of_recogniser)).classifier for role in ("recogniser", "student")
+        trained(recogniser, real, artifacts[role].file(of_recogniser), progress.note).classifier
+        for role in ("recogniser", "student")
     )
     bench = Bench(experiment, recogniser, real, made.splits["train"], judges, student, progress)
     findings = bench.findings()
     write_json(folder / "metrics.json", findings.to_json() | {"seconds": time.monotonic() - began})
-    gan = trained_gan(experiment, real, artifacts["train"].file(of_gan))
+    gan = trained_gan(experiment, real, artifacts["train"].file(of_gan), progress.note)
     write_arrays(folder / "pictures.safetensors", pictures(findings, gan, real, experiment.seed))
 
 

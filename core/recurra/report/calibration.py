@@ -9,7 +9,7 @@ from markupsafe import Markup
 from recurra.metrics import Bin
 from recurra.report import svg
 from recurra.report.svg import Scale
-from recurra.report.words import percent, plural
+from recurra.wording import percent, plural
 
 WIDTH, HEIGHT = 440.0, 400.0
 LEFT, RIGHT = 52.0, 416.0

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from recurra.report import svg
-from recurra.report.words import percent
+from recurra.wording import percent
 
 LARGEST = 50
 """Classes up to which the figure can be read."""
@@ -27,21 +27,22 @@ class Grid:
     """Room on the right for the last column's slanted name."""
 
     @classmethod
-    def of(cls, names: Sequence[str], rows: str) -> Grid:
-        """The grid that these names, as shown, and the word for the rows need."""
-        side = 46 if len(names) <= 12 else 32 if len(names) <= 25 else 18
+    def of(cls, names: Sequence[str], rows: str, largest: int = 46) -> Grid:
+        """The grid that these names, as shown, and the word for the rows need; its cells `largest` pixels at most."""
+        side = min(largest, 46 if len(names) <= 12 else 32 if len(names) <= 25 else 18)
         margin = 18 + 6.6 * max(map(len, names))
         left = max(8 * (len(rows) + 3), margin + 18)  # at least room for "true ↓"
         return cls(side, left, 0.72 * margin + 32, 0.62 * margin)
 
 
-def confusion_matrix(confusion: np.ndarray, names: Sequence[str], rows: str = "true") -> Markup:
+def confusion_matrix(confusion: np.ndarray, names: Sequence[str], rows: str = "true", compact: bool = False) -> Markup:
     """Counts [K, K] of class [row] taken for class [column], shaded by their share of the row; K up to LARGEST.
 
-    `rows` says what the classes of the rows are: the true ones, or the intended ones.
+    `rows` says what the classes of the rows are: the true ones, or the intended ones. `compact`: two of them, of up to
+    ten classes, fit beside each other.
     """
-    shown = [svg.shortened(name, 20) for name in names]
-    grid = Grid.of(shown, rows)
+    shown = [svg.shortened(name, 10 if compact else 20) for name in names]
+    grid = Grid.of(shown, rows, 32 if compact else 46)
     extent = float(grid.side * len(names))
     right = float(np.trace(confusion) / max(1, confusion.sum()))
     label = f"Confusion matrix of {len(names)} classes; {percent(right)} of the samples lie on the diagonal."

@@ -89,11 +89,12 @@ class Curves:
 def learning_curves(curves: Curves) -> Markup:
     """The figure."""
     x, y = curves.scales()
-    parts = [*_values_axis(y, curves.share), *_epochs_axis(x, curves), *_level(curves, y), *_lines(curves, x, y)]
+    parts = [*values_axis(y, curves.share), *_epochs_axis(x, curves), *_level(curves, y), *_lines(curves, x, y)]
     return svg.figure(WIDTH, HEIGHT, curves.label, parts, "curves")
 
 
-def _values_axis(y: Scale, share: bool) -> Iterator[Markup]:
+def values_axis(y: Scale, share: bool) -> Iterator[Markup]:
+    """Lines across and their values on the left."""
     values = svg.ticks(y.low, y.high)
     step = 100 * (values[1] - values[0]) if len(values) > 1 else 1.0
     digits = max(0, -math.floor(math.log10(step) + 1e-9))

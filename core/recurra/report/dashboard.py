@@ -13,6 +13,7 @@ from recurra.report import generator, tables, words
 from recurra.report.material import Material, gather
 from recurra.report.plotting import PALE, QUIET, RIGHT, empty_figure, pictured, plain, png
 from recurra.store import Artifact
+from recurra.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def _words(material: Material) -> str:
     if pairs:
         lines += ["", "## Most confused", "", "| True | taken for | Samples | Share |", "| --- | --- | ---: | ---: |"]
         lines += [
-            f"| {plain(pair.true)} | {plain(pair.predicted)} | {pair.count:,} | {words.percent(pair.share)} |"
+            f"| {plain(pair.true)} | {plain(pair.predicted)} | {pair.count:,} | {percent(pair.share)} |"
             for pair in pairs
         ]
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ import numpy as np
 from recurra.dataset import Dataset
 from recurra.report.material import Material
 from recurra.report.pictures import Picture, frames
-from recurra.report.words import percent
+from recurra.wording import percent
 
 MISTAKES = {"image": 24, "clip": 12}
 CLASSES = 30

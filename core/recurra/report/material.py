@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from recurra.dataset import Dataset
 from recurra.durable import read_json
 from recurra.experiment import Experiment
+from recurra.history import read_history
 from recurra.metrics import Metrics
 from recurra.predictions import Predictions
 from recurra.store import Artifact
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,6 @@ class Material:
         if "accuracy_low" not in headline:
             return None
         return headline["accuracy_low"], headline["accuracy_high"]
-
-
-def read_history(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a history.parquet, as float64 with NaN for null."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path, page_checksum_verification=True)
-    return {
-        name: np.asarray([np.nan if value is None else value for value in table[name].to_pylist()], np.float64)
-        for name in table.column_names
-    }
 
 
 def gather(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> Material:

@@ -12,8 +12,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from recurra import wording
 from recurra.experiment import Experiment
-from recurra.report import generator, recogniser, svg, words
+from recurra.report import generator, recogniser, svg
 from recurra.store import Artifact
 
 
@@ -64,7 +65,12 @@ def filled(template: str, styles: Iterable[str], content: Mapping[str, Any]) -> 
         loader=PackageLoader("recurra", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"percent": words.percent, "plural": words.plural, "bar": svg.bar, "ending": words.ending}
+    environment.filters |= {
+        "percent": wording.percent,
+        "plural": wording.plural,
+        "bar": svg.bar,
+        "ending": wording.ending,
+    }
     own = files("recurra.report")
     style = "".join(own.joinpath(name).read_text(encoding="utf-8") for name in styles)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

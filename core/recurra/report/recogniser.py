@@ -16,6 +16,7 @@ from recurra.report.curves import Curves, Line, learning_curves
 from recurra.report.material import Material, gather
 from recurra.report.reproduction import configurations, reproduce
 from recurra.store import Artifact
+from recurra.wording import plural
 
 CONTENTS = [
     ("results", "Results"),
@@ -81,8 +82,8 @@ def _tags(material: Material) -> list[str]:
         f"{experiment.model.kind} network",
         f"{experiment.backend} backend",
         str(material.training["device"]),
-        words.plural(len(dataset.classes), "class"),
-        words.plural(material.metrics.samples, f"test {dataset.sample.kind}"),
+        plural(len(dataset.classes), "class"),
+        plural(material.metrics.samples, f"test {dataset.sample.kind}"),
     ]
 
 

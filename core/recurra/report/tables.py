@@ -13,8 +13,8 @@ from recurra.experiment import Experiment
 from recurra.metrics import ClassScore, Metrics
 from recurra.progress import duration
 from recurra.report.material import Material
-from recurra.report.words import percent, plural, rate
 from recurra.store import Artifact
+from recurra.wording import percent, plural, rate
 
 CLASSES = 100
 """Classes in the table at most; of more, those with the lowest F1 are shown."""
@@ -132,6 +132,7 @@ def network(material: Material) -> list[tuple[str, str]]:
         ("Backend", experiment.backend),
         ("Device", str(training["device"])),
         ("Seed", str(experiment.seed)),
+        ("Batch size", batch_size(experiment, training)),
         ("Epochs", f"{training['epochs_done']} of {experiment.train.epochs} ({training['stopped']})"),
         ("Weights tested", f"{experiment.train.keep} (best epoch: {training['best_epoch']})"),
         ("Training time", f"{duration(training['seconds'])}, {rate(training['samples_per_second'])} samples/s"),
@@ -139,6 +140,13 @@ def network(material: Material) -> list[tuple[str, str]]:
     if experiment.model.kind != "cnn":
         facts.insert(1, ("Recurrence", f"{experiment.model.rnn.cell.upper()}, {sample.steps} steps, {read}"))
     return facts
+
+
+def batch_size(experiment: Experiment, training: Mapping[str, Any]) -> str:
+    """`128`, or `128 (auto)`, by train.json."""
+    asked = experiment.train.batch_size
+    found = training.get("batch_size", asked)  # a training of before that was recorded says nothing
+    return f"{found} (auto)" if asked == "auto" else str(found)
 
 
 def data_facts(experiment: Experiment, dataset: Dataset) -> list[tuple[str, str]]:

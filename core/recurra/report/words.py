@@ -1,36 +1,11 @@
-"""Numbers and findings in words."""
+"""Findings in words."""
 
 from __future__ import annotations
 
 import math
 
 from recurra.report.material import Material
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """0.9123 -> 91.2%. What is not quite all or nothing is not rounded to it."""
-    shown = f"{100 * value:.{digits}f}"
-    if value < 1 and float(shown) == 100:
-        return f">{100 - 10**-digits:.{digits}f}%"
-    if value > 0 and float(shown) == 0:
-        return f"<{10**-digits:.{digits}f}%"
-    return f"{shown}%"
-
-
-def rate(per_second: float) -> str:
-    """1234.5 -> 1,234."""
-    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
-
-
-def ending(name: str, length: int = 44) -> str:
-    """The end of a long name: the end is what tells samples of one source apart."""
-    return name if len(name) <= length else f"…{name[1 - length :]}"
-
-
-def plural(count: int, noun: str) -> str:
-    """2, 'class' -> 2 classes."""
-    suffix = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count:,} {noun}{suffix}"
+from recurra.wording import percent, plural
 
 
 def achieved(material: Material) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recurra.study.comparison import SUBJECTS, Comparison, Verdict, points
+from recurra.study.comparison import SUBJECTS, Comparison, Verdict
+from recurra.wording import listed, points
 
 QUESTION = "Do generated training samples help the recogniser?"
 _TELLING = (("generated", "real"), ("classical", "real"), ("both", "classical"))
@@ -25,11 +26,6 @@ def answer(comparisons: Sequence[Comparison]) -> str:
 def part(fraction: float) -> str:
     """0.05 -> 5%, of the training data."""
     return f"{100 * fraction:.6g}%"
-
-
-def listed(names: Sequence[str]) -> str:
-    """a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _clauses(found: Sequence[Comparison]) -> str:

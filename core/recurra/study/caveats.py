@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from recurra.study.answer import listed, part
+from recurra.study.answer import part
 from recurra.study.plan import Plan, equal_steps, steps_of
 from recurra.study.results import Generator, Row
+from recurra.wording import listed
 
 SYMPTOMS = 4
 """Told of at most, and GANs named of each."""

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recurra.study.intervals import Interval, over_samples, over_seeds
+from recurra.intervals import Interval, over_samples, over_seeds
+from recurra.pairing import Answered, paired
+from recurra.wording import points
 
 Verdict = Literal["helps", "harms", "none", "unknown"]
 NAMES = {
@@ -106,42 +108,7 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True)
-class Answered:
-    """Which of its test samples a network had right."""
-
-    samples: np.ndarray
-    """[n] int64, a number for each sample, the same in whichever seed's test split it is."""
-    correct: np.ndarray
-    """[n] bool."""
-    labels: np.ndarray
-    """[n] int32, the class that each sample is of."""
-
-    def of(self, label: int) -> Answered:
-        """The samples of one class alone."""
-        rows = self.labels == label
-        return Answered(self.samples[rows], self.correct[rows], self.labels[rows])
-
-
 def compared(fraction: float, arm: str, against: str, pairs: Sequence[tuple[Answered, Answered]]) -> Comparison:
     """The comparison from (arm, against) of each seed; both of a pair answered the same samples in the same order."""
     means = [float(ours.correct.mean() - theirs.correct.mean()) for ours, theirs in pairs]
     return Comparison(fraction, arm, against, tuple(means), over_seeds(means), over_samples(*paired(pairs)))
-
-
-def paired(pairs: Sequence[tuple[Answered, Answered]]) -> tuple[np.ndarray, np.ndarray]:
-    """(differences [N, S] int8, tested [N, S] bool) over all samples that any of S seeds has in its test split."""
-    numbers = np.unique(np.concatenate([ours.samples for ours, _ in pairs]))
-    differences = np.zeros((len(numbers), len(pairs)), np.int8)
-    tested = np.zeros(differences.shape, bool)
-    for seed, (ours, theirs) in enumerate(pairs):
-        rows = np.searchsorted(numbers, ours.samples)
-        differences[rows, seed] = ours.correct.astype(np.int8) - theirs.correct.astype(np.int8)
-        tested[rows, seed] = True
-    return differences, tested
-
-
-def points(difference: float) -> str:
-    """0.0213 -> +2.1: a difference of shares in percentage points, with its sign."""
-    shown = f"{100 * difference:+.1f}"
-    return "0.0" if shown in ("+0.0", "-0.0") else shown.replace("-", "−")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from recurra.intervals import Interval, over_seeds
 from recurra.study.answer import QUESTION, answer
 from recurra.study.caveats import caveats
 from recurra.study.comparison import Answered, Comparison, compared
-from recurra.study.intervals import Interval, over_seeds
 from recurra.study.plan import Plan
 from recurra.study.results import Generator, Results, Row
 

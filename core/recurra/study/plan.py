@@ -27,6 +27,7 @@ from recurra.errors import InputError
 from recurra.experiment import Augment, Experiment, Part, Train
 from recurra.gan_source import FIELD, FILES, gan_of
 from recurra.home import Home
+from recurra.planned import checked_seeds, distinct, refusal
 
 ARMS = ("real", "generated", "classical", "both")
 WITH_GENERATED = ("generated", "both")
@@ -63,15 +64,12 @@ class Plan(Part):
         for fraction in value:
             if not 0 < fraction <= 1:
                 raise ValueError(f"a fraction of the training data lies above 0 and is 1 at most, found {fraction:g}")
-        return tuple(sorted(_distinct(value, "fraction")))
+        return tuple(sorted(distinct(value, "fraction")))
 
     @field_validator("seeds")
     @classmethod
     def _drawn(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        for seed in value:
-            if not 0 <= seed < 2**32:
-                raise ValueError(f"a seed lies from 0 to {2**32 - 1}, found {seed}")
-        return _distinct(value, "seed")
+        return checked_seeds(value)
 
     @model_validator(mode="after")
     def _of_a_recogniser(self) -> Plan:
@@ -150,12 +148,12 @@ def planned(experiment: Experiment, home: Home, fractions: Sequence[float], seed
     _check(experiment)
     gan = gan_of(experiment, home)
     assert gan is not None  # _check saw that one is named
+    _check_steps(experiment.train, "train.batch_size")
+    _check_steps(gan.train, f"train.batch_size of the GAN {gan.name}")
     try:
         return Plan(experiment=experiment, gan=gan, fractions=tuple(fractions), seeds=tuple(seeds))
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        option = f"--{fault['loc'][0]}" if fault["loc"] else "the study"
-        raise InputError(f"{option}: {fault['msg'].removeprefix('Value error, ')}") from None
+        raise refusal(error, "the study") from None
 
 
 def more_epochs(train: Train, share: float) -> Train:
@@ -185,7 +183,7 @@ def equal_steps(train: Train, real: int, trained_on: int) -> Train:
     """
     if trained_on == real:
         return train
-    steps, more = (-(-samples // train.batch_size) for samples in (real, trained_on))
+    steps, more = (-(-samples // train.samples_per_step) for samples in (real, trained_on))
     epochs = train.epochs * steps // more
     if not epochs:
         raise InputError(
@@ -201,7 +199,7 @@ def equal_steps(train: Train, real: int, trained_on: int) -> Train:
 
 def steps_of(train: Train, samples: int, epochs: int | None = None) -> int:
     """Optimiser steps of so many epochs (left out: all of them) over so many samples."""
-    return (train.epochs if epochs is None else epochs) * -(-samples // train.batch_size)
+    return (train.epochs if epochs is None else epochs) * -(-samples // train.samples_per_step)
 
 
 def _check(experiment: Experiment) -> None:
@@ -216,10 +214,9 @@ def _check(experiment: Experiment) -> None:
         )
 
 
-def _distinct(values: tuple[Any, ...], noun: str) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError(f"one {noun} at least is needed")
-    twice = [value for value in values if values.count(value) > 1]
-    if twice:
-        raise ValueError(f"{noun} {twice[0]:g} is given twice")
-    return values
+def _check_steps(train: Train, field: str) -> None:
+    if train.batch_size == "auto":
+        raise InputError(
+            f"{field}: auto is found when a training begins, and a study gives all arms the same number of optimiser"
+            " steps beforehand; write a number"
+        )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from recurra import rows
 from recurra.dataset import Dataset
 from recurra.durable import read_json
 from recurra.errors import RecurraError
 from recurra.metrics import Metrics
+from recurra.pairing import Answered, numbered
 from recurra.predictions import Predictions
 from recurra.store import Artifact
-from recurra.study.comparison import Answered
 from recurra.study.plan import WITH_GENERATED, Cell, Plan, steps_of
 
 TRAINED_ON = {
@@ -104,7 +102,7 @@ class Results:
                 found[arm, cell.seed] = self._answers(cell, arm)
                 if found[arm, cell.seed]["source"] != found[self.plan.arms[0], cell.seed]["source"]:
                     raise RecurraError(f"{cell.role(arm)}: its test split is not that of the other arms; run again")
-        numbers = _numbered([found[self.plan.arms[0], seed]["source"] for seed in self.plan.seeds])
+        numbers = numbered([found[self.plan.arms[0], seed]["source"] for seed in self.plan.seeds])
         return {
             (arm, seed): Answered(samples, *(found[arm, seed][name].to_numpy() for name in ("correct", "label")))
             for seed, samples in zip(self.plan.seeds, numbers, strict=True)
@@ -159,23 +157,11 @@ class Results:
         )
 
 
-def _numbered(sources: Sequence[pa.ChunkedArray]) -> Iterator[np.ndarray]:
-    """For each list of sources the number of each, [n] int64; equal sources have equal numbers."""
-    whole = pa.chunked_array([chunk for column in sources for chunk in column.chunks], pa.string())
-    codes = whole.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    start = 0
-    for column in sources:
-        yield codes[start : start + len(column)]
-        start += len(column)
-
-
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
+def write_rows(path: Path, found: Iterable[Row]) -> None:
     """The rows as Parquet, a column for each field of `Row`."""
-    kinds: dict[str, Any] = {"float": pa.float64(), "int": pa.int64(), "str": pa.string()}
-    schema = pa.schema([pa.field(field.name, kinds[str(field.type)], nullable=False) for field in fields(Row)])
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), path, write_page_checksum=True)
+    rows.write(path, Row, found)
 
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a study.parquet."""
-    return [Row(**values) for values in pq.read_table(path, page_checksum_verification=True).to_pylist()]
+    return rows.read(path, Row)

@@ -158,9 +158,9 @@ def gan_training(
     if judge is None:
         raise RecurraError("a GAN's training needs the weights of a recogniser that measures its samples")
     augmentation.check(experiment.data.augment, dataset.sample.height, dataset.sample.width)
-    recogniser = trained(judge_of(experiment, dataset.sample.kind), dataset, judge)
+    recogniser = trained(judge_of(experiment, dataset.sample.kind), dataset, judge, progress.note)
     settings = experiment.evaluate.gan
     referee = Referee(recogniser.classifier, dataset, settings, experiment.train.gan.measured)
     weights = initial_weights(gan_spec_for(experiment, dataset), experiment.seed)
-    built = build_gan(experiment, dataset, weights, "the first weights")
+    built = build_gan(experiment, dataset, weights, "the first weights", progress.note)
     return GanTraining(experiment, dataset, built, referee, partial, progress)

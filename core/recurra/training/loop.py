@@ -16,11 +16,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from recurra.batches import first_step
 from recurra.checkpoint import Checkpoint, Position, write_arrays
-from recurra.contract import Backend, Weights
+from recurra.contract import Backend, MeasuringBackend, Weights
+from recurra.devices.power import Meter
 from recurra.durable import write_json
 from recurra.environment import environment, peak_memory
-from recurra.errors import InputError, RecurraError
+from recurra.errors import DeviceMemoryError, InputError, RecurraError
 from recurra.experiment import Experiment
 from recurra.progress import Progress
 from recurra.registry import extensions
@@ -28,6 +30,10 @@ from recurra.registry import extensions
 CHECKPOINT = "checkpoint.safetensors"
 Row = dict[str, Any]
 Sums = Mapping[str, np.ndarray]
+
+
+class StepMemoryError(DeviceMemoryError):
+    """The device's memory does not hold a step of this training."""
 
 
 class Trainable(Protocol):
@@ -65,7 +71,12 @@ class BuiltNetwork(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it is."""
+        """Where it is, in words."""
+        ...
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where it is: `cpu`, `gpu:N`."""
         ...
 
     @property
@@ -94,6 +105,7 @@ class Training(ABC):
         for left in self.partial.glob("*.tmp"):  # of a training that was killed while it wrote
             left.unlink()
         self.observers = extensions()
+        self.meter = Meter(self.built.devices)
         self.saved = time.monotonic()
 
     @abstractmethod
@@ -147,8 +159,7 @@ class Training(ABC):
         try:
             found = Checkpoint.read(self.checkpoint)
         except RecurraError as error:
-            self.checkpoint.replace(self.checkpoint.with_suffix(".damaged"))
-            self.progress.note(f"warning: {error}; it was set aside, the training starts again")
+            set_aside(self.checkpoint, str(error), self.progress)
             return
         self.built.network.load_weights(found.weights)
         self.built.network.load_training_state(found.state)
@@ -157,6 +168,15 @@ class Training(ABC):
         if found.position.step:
             where += f", step {found.position.step} of {self.steps}"
         self.progress.note(f"train: going on from the checkpoint at {where}")
+
+    def try_step(self) -> None:
+        """Trains on the first batch, and keeps nothing of it but what is in the network.
+
+        Twice: the first step leaves the memory in pieces, of which the second one has to make do.
+        """
+        batch = first_step(next(self.batches(1, 0)))
+        for _ in range(2):
+            self._learn(batch)
 
     def run(self) -> str:
         """Trains to the end; says why it ended: `finished` or `early stopping`."""
@@ -172,13 +192,20 @@ class Training(ABC):
         try:
             for batches in self.batches(position.epoch, position.step):
                 start = time.monotonic()
-                seen, sums = self.learn(batches)
+                seen, sums = self._learn(batches)
                 self._count(seen, sums, time.monotonic() - start)
                 if time.monotonic() - self.saved > train.checkpoint_seconds:
                     self._save()
         finally:
             self.progress.end()
         self._end_epoch()
+
+    def _learn(self, batches: Any) -> tuple[int, Sums]:
+        # Told apart from memory that is full while something is measured: a smaller batch would not help there.
+        try:
+            return self.learn(batches)
+        except DeviceMemoryError as error:
+            raise StepMemoryError(str(error)) from error
 
     def _count(self, seen: int, sums: Sums, seconds: float) -> None:
         steps = len(next(iter(sums.values())))
@@ -232,7 +259,7 @@ class Training(ABC):
             best = (now.epoch, value)
         if value is not None and (bar[1] is None or value > bar[1] + margin):
             bar = (now.epoch, value)
-        return Position(now.epoch + 1, 0, {}, 0, 0.0, *best, *bar, history=[*now.history, row])
+        return Position(now.epoch + 1, 0, {}, 0, 0.0, *best, *bar, [*now.history, row], now.joules)
 
     def _out_of_patience(self) -> bool:
         stopping, now = self.experiment.train.early_stopping, self.position
@@ -242,7 +269,8 @@ class Training(ABC):
         return sum(self.value(row) is not None for row in later) >= stopping.patience
 
     def _save(self) -> None:
-        network = self.built.network
+        network, before, used = self.built.network, self.position.joules, self.meter.used()
+        self.position = replace(self.position, joules=None if before is None or used is None else before + used)
         weights = network.weights()
         spoilt = [name for name, array in weights.items() if not np.isfinite(array).all()]
         if spoilt:
@@ -258,6 +286,7 @@ class Training(ABC):
         self.progress.note(f"{shown}  {row['samples_per_second']:,.0f} samples/s{'  best' if best else ''}")
         for line in self.warnings():
             self.progress.note(f"warning: {line}")
+        self.progress.measured(row, self.value(row))
         self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
         self.observers.tell_problems(self.progress.note)
 
@@ -275,18 +304,38 @@ class Training(ABC):
             "best_epoch": self.position.best_epoch,
             "epochs_done": len(history),
             "stopped": stopped,
+            "batch_size": self.experiment.train.samples_per_step,
             "parameters": self.built.parameters,
             "device": self.built.device,
             "environment": environment() | self.built.backend.describe(),
             "seconds": seconds,
             "samples_per_second": self.samples * len(history) / max(1e-9, seconds),
             "peak_memory": peak_memory(),
+            **self._of_devices(),
             **self.further(),
         })  # fmt: skip
+
+    def _of_devices(self) -> dict[str, float]:
+        """What is known of GPUs: the energy of all, and of the one that took most memory how much."""
+        found: dict[str, float] = {}
+        if self.position.joules is not None:
+            found["energy_joules"] = self.position.joules
+        backend = self.built.backend
+        if isinstance(backend, MeasuringBackend):
+            peaks = [backend.peak_memory(device) for device in dict.fromkeys(self.built.devices)]
+            if known := [peak for peak in peaks if peak is not None]:
+                found["peak_device_memory"] = max(known)
+        return found
 
     def further(self) -> dict[str, Any]:
         """What else train.json holds."""
         return {}
+
+
+def set_aside(checkpoint: Path, why: str, progress: Progress) -> None:
+    """Keeps a checkpoint that cannot be gone on from under another name, and says so."""
+    checkpoint.replace(checkpoint.with_suffix(".damaged"))
+    progress.note(f"warning: {why}; the checkpoint was set aside, the training starts again")
 
 
 def write_history(path: Path, history: list[Row]) -> None:

@@ -105,5 +105,5 @@ def recogniser_training(experiment: Experiment, dataset: Dataset, partial: Path,
     augmentation.check(experiment.data.augment, dataset.sample.height, dataset.sample.width)
     spec = spec_for(experiment, dataset.sample, len(dataset.classes))
     first_weights = initial_weights(spec, experiment.seed)
-    built = build(experiment, dataset.sample, len(dataset.classes), first_weights, "the first weights")
+    built = build(experiment, dataset.sample, len(dataset.classes), first_weights, "the first weights", progress.note)
     return RecogniserTraining(experiment, dataset, built, partial, progress)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from recurra.errors import InputError
 from recurra_flows.cli import output
+from recurra_flows.cli.lists import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from recurra.experiment import Experiment
     from recurra.home import Home
     from recurra.store import Outcome
     from recurra.study.plan import Plan
     from recurra.study.record import Study
-
-Number = TypeVar("Number", int, float)
 
 
 def augment(
@@ -58,22 +55,13 @@ def augment(
     home, experiment = Home.default(), load_experiment(file, overrides)
     if gan is not None:
         experiment = _with_gan(experiment, gan)
-    parts, drawn = _numbers("--fractions", fractions, float), _numbers("--seeds", seeds, int)
+    parts, drawn = numbers("--fractions", fractions, float), numbers("--seeds", seeds, int)
     return _study(home, planned(experiment, home, parts, drawn), file, json)
 
 
 def _with_gan(experiment: Experiment, gan: Path) -> Experiment:
     augment = experiment.data.augment.model_copy(update={"gan": str(gan)})
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"augment": augment})})
-
-
-def _numbers(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError:
-        example = "0.1,0.5,1" if kind is float else "0,1,2"
-        noun = "numbers" if kind is float else "whole numbers"
-        raise InputError(f"{option}: expected {noun} separated by commas, such as {example}; found '{text}'") from None
 
 
 def _study(home: Home, plan: Plan, file: Path, json: bool) -> int:

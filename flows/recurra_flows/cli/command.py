@@ -5,18 +5,15 @@ from __future__ import annotations
 import io
 import os
 import select
-import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnusedCliTokensError
 
 from recurra.errors import InputError, RecurraError
-from recurra_flows.cli import output
-
-STOPPED = 130
+from recurra_flows.cli import ending, output
+from recurra_flows.cli.ending import STOPPED
 
 
 def _version() -> str:
@@ -47,6 +44,9 @@ def _app() -> App:
     app.command(f"{verbs}.predict:predict", help="Recognise unlabelled files or folders with a run's network.")
     app.command(f"{verbs}.generate:generate", help="Make labelled samples with a run's GAN.")
     app.command(f"{verbs}.augment:augment", help="Study whether generated samples help a recogniser.")
+    app.command(f"{verbs}.compare:compare", help="Compare backends and models over several seeds.")
+    app.command(f"{verbs}.sweep:sweep", help="Search for the settings that recognise best.")
+    app.command(f"{verbs}.devices:devices", help="List this machine's devices, and who holds them.")
     app.command(f"{verbs}.config:app", name="config", help="Show an experiment resolved, or the fields there are.")
     app.command(f"{verbs}.data:app", name="data", help="Look at a source before training on it.")
     app.command(f"{verbs}.runs:app", name="runs", help="List runs, or show one.")
@@ -59,7 +59,8 @@ def _app() -> App:
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, 2 where the request or the input was wrong, 1 for a failure, 130 after Ctrl-C."""
     tokens = _without_debug(list(sys.argv[1:] if argv is None else argv))
-    signal.signal(signal.SIGTERM, _terminated)
+    if argv is None:  # the process is ours
+        ending.obey()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     status = _status(tokens)
@@ -94,12 +95,6 @@ def _status(tokens: Sequence[str]) -> int:
         return STOPPED
     except Exception as error:
         return _failed(error)
-
-
-def _terminated(number: int, frame: object) -> NoReturn:
-    # Ended from outside as by Ctrl-C: workers are ended, the record is written.
-    del number, frame
-    raise KeyboardInterrupt
 
 
 def _reader_gone() -> bool:

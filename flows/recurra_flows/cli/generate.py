@@ -80,6 +80,7 @@ def _generated(
     from recurra.dataset import Dataset
     from recurra.errors import InputError
     from recurra.progress import for_stream
+    from recurra_flows.leased import asked, leased, within
     from recurra_flows.workers import kept_log, run_worker
 
     experiment = run.experiment
@@ -93,7 +94,7 @@ def _generated(
     named = Dataset.open(dataset.path).classes
     seed = experiment.seed if seed is None else seed
     request = {
-        "experiment": experiment.model_dump(mode="json"),
+        "experiment": within(experiment).model_dump(mode="json"),
         "store": str(run.home.store.root),
         "artifacts": {"dataset": [dataset.stage, dataset.key], "training": [training.stage, training.key]},
         "counts": _counts(named, classes, per_class),
@@ -101,7 +102,8 @@ def _generated(
         "out": str(out.absolute()),
         "format": format,
     }
-    with kept_log("generate", output.DEBUG.get()) as log:
+    what = f"recurra generate {run.id}"
+    with kept_log("generate", output.DEBUG.get()) as log, leased(asked(experiment, 1), what, output.say):
         answer = run_worker("export", request, for_stream(sys.stderr), log)
     return {"run": str(run.folder), "backend": experiment.backend, "seed": seed, "out": str(out), **answer}
 

@@ -52,6 +52,7 @@ def _predicted(run: Run, paths: tuple[str, ...], out: Path | None, backend: str 
     from recurra.errors import InputError
     from recurra.progress import for_stream
     from recurra.registry import backend_entry
+    from recurra_flows.leased import asked, leased, within
     from recurra_flows.workers import kept_log, run_worker
 
     experiment = run.experiment
@@ -62,13 +63,14 @@ def _predicted(run: Run, paths: tuple[str, ...], out: Path | None, backend: str 
     dataset, training = run.artifact("preprocess"), run.artifact("train")
     with TemporaryDirectory() as scratch, kept_log("predict", output.DEBUG.get()) as log:
         request = {
-            "experiment": experiment.model_dump(mode="json"),
+            "experiment": within(experiment).model_dump(mode="json"),
             "store": str(run.home.store.root),
             "artifacts": {"dataset": [dataset.stage, dataset.key], "training": [training.stage, training.key]},
             "paths": paths,
             "out": str((out or Path(scratch) / "predictions.parquet").absolute()),
         }
-        answer = run_worker("predict", request, for_stream(sys.stderr), log)
+        with leased(asked(experiment, 1), f"recurra predict {run.id}", output.say):
+            answer = run_worker("predict", request, for_stream(sys.stderr), log)
     return {"run": str(run.folder), **answer, "backend": experiment.backend, "out": str(out) if out else None}
 
 

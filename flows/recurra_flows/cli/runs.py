@@ -11,21 +11,19 @@ from recurra_flows.cli import output
 
 if TYPE_CHECKING:
     from recurra.home import Home
+    from recurra.planned import Planned
     from recurra.run import Run
-    from recurra.study.record import Study
 
-STUDY = "study"
-"""What stands in place of the model."""
 app = App(name="runs", help="List runs, or show one.")
 
 
 @app.command(name="ls")
 def list_runs(*, json: output.Json = False) -> int:
-    """List the runs and the studies, the oldest first."""
+    """List the runs, studies, comparisons and sweeps, the oldest first."""
     from recurra.errors import InputError
     from recurra.home import Home
     from recurra.run import Run, run_folders
-    from recurra.study.record import Study, study_folders
+    from recurra_flows.kinds import PLANNED
 
     home, rows = Home.default(), []
     for folder in run_folders(home):
@@ -33,11 +31,12 @@ def list_runs(*, json: output.Json = False) -> int:
             rows.append(_row(Run.open(home, str(folder))))
         except InputError as error:
             rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
-    for folder in study_folders(home):
-        try:
-            rows.append(_study_row(Study.at(home, folder)))
-        except InputError as error:
-            rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
+    for kind in PLANNED:
+        for folder in kind.folders(home):
+            try:
+                rows.append(_planned_row(kind.at(home, folder)))
+            except InputError as error:
+                rows.append({"id": folder.name, "status": "unreadable", "error": str(error)})
     rows.sort(key=lambda row: row["id"])
     if json:
         output.emit({"home": str(home.path), "runs": rows})
@@ -57,7 +56,7 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     Parameters
     ----------
     run
-        The run's id, its beginning, its folder, or `latest`; or the whole id of a study.
+        The run's id, its beginning, its folder, or `latest`; or the whole id of a study, a comparison or a sweep.
     """
     from recurra.home import Home
 
@@ -66,7 +65,7 @@ def show(run: str, /, *, json: output.Json = False) -> int:
     if json:
         output.emit({"run": str(found.folder), **record})
         return 0
-    model, backend = record.get("model", STUDY), found.experiment.backend
+    model, backend = record.get("model", found.NOUN), _backends(found)
     print(f"{found.id}: {model} on {backend}, {record['status']}, started {record['started']}")
     if record.get("error"):
         print(f"error: {record['error']}")
@@ -84,10 +83,18 @@ def show(run: str, /, *, json: output.Json = False) -> int:
 
 def _found(home: Home, wanted: str) -> Run:
     from recurra.run import Run
-    from recurra.study.record import Study, study_folders
+    from recurra_flows.kinds import PLANNED
 
-    ids = {folder.name: folder for folder in study_folders(home)}
-    return Study.at(home, ids[wanted]) if wanted in ids else Run.open(home, wanted)
+    for kind in PLANNED:
+        for folder in kind.folders(home):
+            if folder.name == wanted:
+                return kind.at(home, folder)
+    return Run.open(home, wanted)
+
+
+def _backends(run: Run) -> str:
+    """The backend, or several."""
+    return ",".join(run.record.get("plan", {}).get("backends", ())) or run.experiment.backend
 
 
 def status(run: Run) -> str:
@@ -112,19 +119,19 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def _study_row(study: Study) -> dict[str, Any]:
-    record = study.record
+def _planned_row(of: Planned) -> dict[str, Any]:
+    record = of.record
     return {
-        "id": study.id,
-        "status": status(study),
+        "id": of.id,
+        "status": status(of),
         "name": record["name"],
-        "model": STUDY,
-        "backend": study.experiment.backend,
+        "model": of.NOUN,
+        "backend": _backends(of),
         "accuracy": None,
         "tstr": None,
         "started": record["started"],
         "report": record["report"],
-        "folder": str(study.folder),
+        "folder": str(of.folder),
     }
 
 

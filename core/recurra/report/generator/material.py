@@ -13,7 +13,7 @@ from recurra.checkpoint import read_arrays
 from recurra.dataset import Dataset
 from recurra.durable import read_json
 from recurra.experiment import Experiment
-from recurra.report.material import read_history
+from recurra.history import read_history
 from recurra.report.pictures import Shades
 from recurra.store import Artifact
 

@@ -13,8 +13,8 @@ from recurra.report.generator import curves, previews, samples, tables, walks, w
 from recurra.report.generator.material import Material, gather
 from recurra.report.reproduction import configurations, reproduce
 from recurra.report.tables import confused_pairs
-from recurra.report.words import plural
 from recurra.store import Artifact
+from recurra.wording import plural
 
 
 def content(experiment: Experiment, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from recurra.report import tables
 from recurra.report.generator import words
 from recurra.report.generator.material import Material, Measure
 from recurra.report.tables import Pair, Tile, most_taken_for
-from recurra.report.words import percent, plural, rate
+from recurra.wording import percent, plural, rate
 
 CLASSES = 100
 """Classes in a table at most; of more, those that are recognised least are shown."""
@@ -161,6 +161,7 @@ def network(material: Material) -> list[tuple[str, str]]:
         ("Backend", experiment.backend),
         ("Device", str(training["device"])),
         ("Seed", str(experiment.seed)),
+        ("Batch size", tables.batch_size(experiment, training)),
         ("Epochs", f"{training['epochs_done']} of {experiment.train.epochs} ({training['stopped']})"),
         ("Weights judged", f"{experiment.train.keep}, epoch {material.tested_epoch}"),
         ("Training time", f"{duration(training['seconds'])}, {rate(training['samples_per_second'])} samples/s"),

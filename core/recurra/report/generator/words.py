@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from recurra.report.generator.material import Material, Measure
-from recurra.report.words import percent, plural
+from recurra.wording import percent, plural
 
 NEAR = 1.25
 """Times the floor up to which a distance is no different to speak of."""

@@ -9,12 +9,12 @@ from recurra.config import resolved_yaml
 from recurra.report.page import filled
 from recurra.report.reproduction import gan_file, written
 from recurra.report.study import plots, tables
-from recurra.report.words import plural
 from recurra.study.answer import QUESTION, part
 from recurra.study.comparison import NAMES, SUBJECTS
 from recurra.study.findings import Findings
 from recurra.study.plan import Plan
 from recurra.study.results import Row
+from recurra.wording import plural
 
 CONTENTS = [
     ("results", "Answer"),

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from recurra.report import svg
+from recurra.report.differences import DIFFERENCE, reach, short_points
+from recurra.report.dots import Axis, Dot, dot_plot
 from recurra.report.svg import Scale
-from recurra.report.words import percent
 from recurra.study.answer import part
-from recurra.study.comparison import NAMES, SUBJECTS, Comparison, points
+from recurra.study.comparison import NAMES, SUBJECTS, Comparison
 from recurra.study.findings import Summary
+from recurra.wording import percent, points
 
 WIDTH, HEIGHT = 880.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 864.0, 16.0, 316.0
 APART = 9.0
 """Pixels between the arms at one fraction, so that their intervals do not hide each other."""
-ROW = 46.0
-DIFFERENCES = (880.0, 96.0, 600.0)
-"""Width of the plot of differences, and where its axis begins and ends."""
 VERDICTS = {"helps": "helps", "harms": "harms", "none": "no difference seen", "unknown": "cannot be told"}
 
 
@@ -45,7 +44,9 @@ def accuracy_plot(summaries: Sequence[Summary]) -> Markup:
     for arm in place.arms:
         parts.append(svg.group(_arm(place, [each for each in summaries if each.arm == arm]), class_=f"arm {arm}"))
     words = "; ".join(f"{part(each.fraction)} {NAMES[each.arm]} {percent(each.mean)}" for each in summaries)
-    return svg.figure(WIDTH, HEIGHT, f"Accuracy over the part of the training data: {words}.", parts, "curves study")
+    return svg.figure(
+        WIDTH, HEIGHT, f"Accuracy over the part of the training data: {words}.", parts, "curves wide study"
+    )
 
 
 def _placed(summaries: Sequence[Summary]) -> _Place:
@@ -105,42 +106,26 @@ def _hint(each: Summary) -> str:
 
 def differences_plot(comparisons: Sequence[Comparison], reach: float) -> Markup:
     """The differences of one pair of arms, a row for each fraction, with a line at 0; `reach` is the axis' end."""
-    width, left, right = DIFFERENCES
-    x, foot = Scale(-reach, reach, left, right), ROW * len(comparisons)
-    parts = [*_differences_axis(x, foot)]
-    for row, each in enumerate(comparisons):
-        parts.append(svg.group(_difference(x, ROW * (row + 0.5), each), class_=f"difference {each.verdict}"))
+    rows = [
+        Dot(
+            label=part(each.fraction),
+            mean=each.mean,
+            values=each.differences,
+            wide=each.interval,
+            narrow=each.over_samples,
+            said=f"{points(each.mean)}  {VERDICTS[each.verdict]}",
+            within=f"{points(each.interval.low)} to {points(each.interval.high)}",
+            words=each.words,
+            style=each.verdict,
+        )
+        for each in comparisons
+    ]
     subject = SUBJECTS[comparisons[0].arm, comparisons[0].against]
-    words = "; ".join(
-        f"{part(each.fraction)} {points(each.mean)} points, {VERDICTS[each.verdict]}" for each in comparisons
-    )
-    return svg.figure(width, foot + 44, f"Difference made by {subject}: {words}.", parts, "curves study")
+    words = "; ".join(f"{row.label} {points(row.mean)} points, {VERDICTS[row.style]}" for row in rows)
+    axis = Axis(-reach, reach, 96.0, DIFFERENCE, short_points)
+    return dot_plot(rows, axis, f"Difference made by {subject}: {words}.")
 
 
 def reach_of(comparisons: Sequence[Comparison]) -> float:
-    """How far an axis of differences has to go; less than the widest interval where that would hide all others."""
-    effects = [abs(difference) for each in comparisons for difference in each.differences]
-    effects += [abs(end) for each in comparisons for end in (each.over_samples.low, each.over_samples.high)]
-    widest = max(abs(end) for each in comparisons for end in (each.interval.low, each.interval.high))
-    return max(0.01, min(1.08 * widest, 2.5 * max(effects)))
-
-
-def _differences_axis(x: Scale, foot: float) -> Iterator[Markup]:
-    for value in svg.ticks(100 * x.low, 100 * x.high, 6):
-        yield svg.line(x(value / 100), 0, x(value / 100), foot, "zero" if value == 0 else "grid")
-        yield svg.text(x(value / 100), foot + 18, points(value / 100).removesuffix(".0"), class_="tick mid")
-    yield svg.text(x(0), foot + 38, "difference in accuracy, percentage points", class_="axis mid")
-
-
-def _difference(x: Scale, y: float, each: Comparison) -> Iterator[Markup]:
-    yield svg.text(DIFFERENCES[1] - 20, y + 4, part(each.fraction), class_="tick end")
-    yield svg.element("title", each.words)
-    wide, narrow = each.interval, each.over_samples
-    yield svg.line(x(max(wide.low, x.low)), y, x(min(wide.high, x.high)), y, "reach")
-    yield svg.line(x(max(narrow.low, x.low)), y, x(min(narrow.high, x.high)), y, "samples")
-    for difference in each.differences:
-        yield svg.element("circle", cx=x(difference), cy=y + 11, r=2.0, class_="seed")
-    yield svg.element("circle", cx=x(each.mean), cy=y, r=5.0, class_="mean")
-    yield svg.text(DIFFERENCES[2] + 20, y - 3, f"{points(each.mean)}  {VERDICTS[each.verdict]}", class_="verdict")
-    within = f"{points(wide.low)} to {points(wide.high)}"
-    yield svg.text(DIFFERENCES[2] + 20, y + 12, within, class_="tick")
+    """How far the axes of all differences have to go."""
+    return reach([(each.differences, each.over_samples, each.interval) for each in comparisons])

@@ -8,15 +8,15 @@ from math import fsum
 
 import numpy as np
 
+from recurra.intervals import Interval
 from recurra.progress import duration
 from recurra.report.study.plots import VERDICTS
 from recurra.report.tables import Tile
-from recurra.report.words import percent, plural
 from recurra.study.answer import part
-from recurra.study.comparison import NAMES, SUBJECTS, Comparison, points
+from recurra.study.comparison import NAMES, SUBJECTS, Comparison
 from recurra.study.findings import ClassEffect, Findings
-from recurra.study.intervals import Interval
 from recurra.study.results import Row
+from recurra.wording import percent, plural, points
 
 CLASSES = 40
 """Classes in a table at most; of more, those that change most are shown."""

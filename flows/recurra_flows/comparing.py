@@ -1,0 +1,106 @@
+"""Runs a comparison as a Prefect flow."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from recurra import stages
+from recurra.comparison.plan import Plan
+from recurra.comparison.record import Comparison
+from recurra.devices.inventory import inventory
+from recurra.environment import usable_cores
+from recurra.errors import RecurraError
+from recurra.home import Home
+from recurra.progress import Progress
+from recurra.store import Outcome
+from recurra_flows import api
+from recurra_flows.recording import failed
+from recurra_flows.sources import opened, opened_once
+from recurra_flows.watching import Watch, watched
+
+
+class Spectator(Protocol):
+    """Who is told how a comparison goes."""
+
+    progress: Progress
+    """For what belongs to no stage."""
+
+    def part(self, role: str) -> Progress:
+        """Where the stage of that role shows its progress, while others show theirs."""
+        ...
+
+    def began(self, comparison: Comparison, jobs: int) -> None:
+        """The comparison has a folder and a record; `jobs` of its runs go on at once."""
+        ...
+
+    def stage_done(self, role: str, outcome: Outcome) -> None:
+        """The stage of that role has ended well."""
+        ...
+
+
+def jobs_for(plan: Plan) -> int:
+    """For how many runs there is room at once: one on each GPU; without GPUs, one on each core."""
+    units = 0 if plan.experiment.device == "cpu" else len(inventory().gpus)
+    return max(1, (units or usable_cores()) // _slots(plan))
+
+
+def _slots(plan: Plan) -> int:
+    """CPU slots that each of its runs asks for (`recurra_flows.leased.asked`)."""
+    return 1 if plan.experiment.device == "cpu" else plan.experiment.train.devices
+
+
+def execute(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    jobs: int | None = None,
+    file: Path | None = None,
+    debug: bool = False,
+) -> Comparison:
+    """The comparison, to its end, with `jobs` runs at once. Raises what a stage raised, or a RecurraError where runs
+    failed, after all others have ended.
+    """
+    # Cores are shared among those that go on at once, and these are never more than there are.
+    at_once = min(jobs or jobs_for(plan), len(list(plan.cells())))
+    with opened_once():
+        return _executed(home, plan, spectator, at_once, file, debug)
+
+
+def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Comparison:
+    api.settle(home, debug)
+    wait = api.serve(spectator.progress.note)
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from recurra_flows.compare import compare as flow
+    from recurra_flows.gpu_task_runner import gpu_task_runner
+
+    # While the server starts: what is wrong with the source is said at once.
+    first = plan.run_of(next(plan.cells()))
+    stages.preprocess_inputs(first, opened(first, home.path))
+    wait()
+    comparison = Comparison.begin(home, plan, file)
+    results = home.path / "prefect" / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    spectator.began(comparison, jobs)
+    with (
+        # The heartbeat's thread makes every flow end with an idle second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        watched(Watch(spectator.progress, spectator.stage_done, None if debug else comparison.folder, spectator.part)),
+    ):
+        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * _slots(plan))))
+        try:
+            flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(comparison.folder), jobs)
+        except BaseException as error:
+            _ended(home, comparison.folder, error)
+            raise
+    return Comparison.at(home, comparison.folder)
+
+
+def _ended(home: Home, folder: Path, error: BaseException) -> None:
+    """Its record does not say `running`, whatever failed outside the flow."""
+    with suppress(RecurraError, OSError):  # the failure that is raised matters more
+        left = Comparison.at(home, folder)
+        if left.record["status"] == "running":
+            failed(left, error)

@@ -1,0 +1,109 @@
+"""Runs a sweep as a Prefect flow."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from recurra.capabilities import able_backend
+from recurra.devices.inventory import inventory
+from recurra.environment import usable_cores
+from recurra.errors import RecurraError
+from recurra.home import Home
+from recurra.progress import Progress
+from recurra.store import Outcome
+from recurra.sweep.plan import Plan
+from recurra.sweep.record import Sweep
+from recurra_flows import api
+from recurra_flows.recording import failed
+from recurra_flows.sources import opened_once
+from recurra_flows.watching import Watch, watched
+
+LEARNING = 5
+"""Of so many trials one at most runs at once where they learn from each other: one that starts knows only those that
+have ended."""
+
+
+class Spectator(Protocol):
+    """Who is told how a sweep goes."""
+
+    progress: Progress
+    """For what belongs to no stage."""
+
+    def part(self, role: str) -> Progress:
+        """Where the stage of that role shows its progress, while others show theirs."""
+        ...
+
+    def began(self, sweep: Sweep, jobs: int) -> None:
+        """The sweep has a folder and a record; `jobs` of its trials go on at once."""
+        ...
+
+    def stage_done(self, role: str, outcome: Outcome) -> None:
+        """The stage of that role has ended well."""
+        ...
+
+
+def jobs_for(plan: Plan) -> int:
+    """How many trials go on at once where nobody says: one on each GPU, without GPUs one on each core; of trials that
+    learn from each other no more than a fifth.
+    """
+    gpus = 0 if plan.experiment.device == "cpu" else len(inventory().gpus) // plan.experiment.train.devices
+    most = max(1, plan.trials // LEARNING) if plan.sampler == "tpe" else plan.trials
+    return min(most, gpus or usable_cores())
+
+
+def execute(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    jobs: int | None = None,
+    file: Path | None = None,
+    debug: bool = False,
+) -> Sweep:
+    """The sweep, to its end, with `jobs` trials at once. Raises a RecurraError where no trial was done.
+
+    An InputError where another process is still running it.
+    """
+    with opened_once():
+        return _executed(home, plan, spectator, jobs or jobs_for(plan), file, debug)
+
+
+def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Sweep:
+    api.settle(home, debug)
+    wait = api.serve(spectator.progress.note)
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from recurra_flows.gpu_task_runner import gpu_task_runner
+    from recurra_flows.sweep import begun
+    from recurra_flows.sweep import sweep as flow
+
+    # While the server starts: what is wrong with the source or the backend is said at once.
+    able_backend(plan.experiment)
+    sweep = begun(plan, home, file)
+    wait()
+    results = home.path / "prefect" / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    with (
+        sweep.held(),
+        # The heartbeat's thread makes every flow end with an idle second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        watched(Watch(spectator.progress, spectator.stage_done, None if debug else sweep.folder, spectator.part)),
+    ):
+        sweep.start()
+        spectator.began(sweep, jobs)
+        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * plan.experiment.train.devices)))
+        try:
+            flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(sweep.folder), jobs)
+        except BaseException as error:
+            _ended(home, sweep.folder, error)
+            raise
+    return Sweep.at(home, sweep.folder)
+
+
+def _ended(home: Home, folder: Path, error: BaseException) -> None:
+    """Its record does not say `running`, whatever failed outside the flow."""
+    with suppress(RecurraError, OSError):  # the failure that is raised matters more
+        left = Sweep.at(home, folder)
+        if left.record["status"] == "running":
+            failed(left, error)

@@ -418,7 +418,7 @@ class Experiment(Part):
     backend: str = "torch"
     """A name that `recurra plugins` lists."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu(:\d+)?)$")] = "auto"
-    """auto, cpu, gpu or gpu:N. In a run, which GPU it is is chosen among those that nobody holds."""
+    """auto, cpu, gpu or gpu:N."""
     data: Data
     model: Model = Model()
     train: Train = Train()

@@ -17,7 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import CodeType
 from typing import Any, BinaryIO
 
@@ -79,10 +79,12 @@ def main() -> None:
     if surroundings is None or call is None or context is None:
         os._exit(1)  # nobody wants it any more
     follow(given)
-    answers.send(*_ended(pickle.loads(surroundings), call, context, answers))
+    ended = _ended(pickle.loads(surroundings), call, context, answers)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            stream.flush()
+            with suppress(OSError, ValueError):  # a full disk, or the function has closed it
+                stream.flush()
+    answers.send(*ended)  # whoever reads it ends this process
     os._exit(0)
 
 

@@ -118,7 +118,10 @@ def _context(function: Callable[..., Any]) -> bytes:
 
 
 def _error(name: str, data: bytes | None, line: str, text: str) -> BaseException:
-    error = pickle.loads(data) if data else RecurraError(f"{name}: {line}")
+    try:
+        error = pickle.loads(data) if data else RecurraError(f"{name}: {line}")
+    except Exception:  # it cannot be made here: what it says is not lost with it
+        error = RecurraError(f"{name}: {line}")
     error.add_note(f"In the worker process:\n{text}")
     return error
 

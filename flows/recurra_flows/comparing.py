@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -11,12 +10,12 @@ from recurra.comparison.plan import Plan
 from recurra.comparison.record import Comparison
 from recurra.devices.inventory import inventory
 from recurra.environment import usable_cores
-from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.store import Outcome
 from recurra_flows import api
-from recurra_flows.recording import failed
+from recurra_flows.leased import slots
+from recurra_flows.recording import ended
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch, watched
 
@@ -43,12 +42,7 @@ class Spectator(Protocol):
 def jobs_for(plan: Plan) -> int:
     """For how many runs there is room at once: one on each GPU; without GPUs, one on each core."""
     units = 0 if plan.experiment.device == "cpu" else len(inventory().gpus)
-    return max(1, (units or usable_cores()) // _slots(plan))
-
-
-def _slots(plan: Plan) -> int:
-    """CPU slots that each of its runs asks for (`recurra_flows.leased.asked`)."""
-    return 1 if plan.experiment.device == "cpu" else plan.experiment.train.devices
+    return max(1, (units or usable_cores()) // slots(plan.experiment))
 
 
 def execute(
@@ -83,24 +77,13 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
     comparison = Comparison.begin(home, plan, file)
     results = home.path / "prefect" / "results"
     results.mkdir(parents=True, exist_ok=True)
-    spectator.began(comparison, jobs)
     with (
+        ended(comparison),
         # The heartbeat's thread makes every flow end with an idle second.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         watched(Watch(spectator.progress, spectator.stage_done, None if debug else comparison.folder, spectator.part)),
     ):
-        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * _slots(plan))))
-        try:
-            flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(comparison.folder), jobs)
-        except BaseException as error:
-            _ended(home, comparison.folder, error)
-            raise
+        spectator.began(comparison, jobs)
+        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * slots(plan.experiment))))
+        flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(comparison.folder), jobs)
     return Comparison.at(home, comparison.folder)
-
-
-def _ended(home: Home, folder: Path, error: BaseException) -> None:
-    """Its record does not say `running`, whatever failed outside the flow."""
-    with suppress(RecurraError, OSError):  # the failure that is raised matters more
-        left = Comparison.at(home, folder)
-        if left.record["status"] == "running":
-            failed(left, error)

@@ -113,9 +113,11 @@ class GpuTaskRunner(ThreadPoolTaskRunner[R]):
             if exc_type is not None or self._failed():
                 live.stop()
             super().__exit__(exc_type, exc_value, traceback)
-        except BaseException:  # Ctrl-C while it waits
+        except BaseException as error:  # Ctrl-C while it waits, or the interrupt that `close` let through
             live.stop()
-            raise
+            if cancellation is None or not cancellation.heard:
+                raise
+            exc_value = error
         finally:
             self._live = self._leases = self._flow_run = self._cancellation = None
         if cancellation is not None and cancellation.heard:

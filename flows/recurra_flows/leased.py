@@ -31,6 +31,11 @@ def asked(experiment: Experiment, devices: int | None = None) -> set[str]:
     return {"cpu"} if experiment.device == "cpu" else {f"gpu:{devices or experiment.train.devices}"}
 
 
+def slots(experiment: Experiment) -> int:
+    """How many units that is: CPU slots where the machine has no GPU."""
+    return 1 if experiment.device == "cpu" else experiment.train.devices
+
+
 def within(experiment: Experiment) -> Experiment:
     """The experiment for a worker: which GPU is `gpu:1` is the lease's choice, and the worker sees no other.
 

@@ -15,6 +15,8 @@ GRACE = 5.0
 def follow(pipe: BinaryIO) -> None:
     """From now on, ends this process when the other end of `pipe` is closed; the kernel closes it with its owner.
 
+    One that leads a group of processes ends with its group.
+
     A pipe rather than Linux's parent-death signal: it works on every Unix, and does not depend on the thread that
     started the process.
     """
@@ -24,6 +26,9 @@ def follow(pipe: BinaryIO) -> None:
 def _watch(pipe: BinaryIO) -> None:
     while pipe.read(4096):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if os.getpgrp() == os.getpid():  # what it has started as well: a forked child holds its lease
+        os.killpg(0, signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(1)

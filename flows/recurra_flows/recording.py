@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from recurra.durable import read_json
-from recurra.errors import RecurraError
 from recurra.experiment import Experiment
 from recurra.gan_source import gan_of, settled
 from recurra.home import Home
@@ -71,15 +70,15 @@ def recorded(run: Run) -> Iterator[Recorder]:
 
 @contextmanager
 def ended(run: Run) -> Iterator[None]:
-    """Holds the run; after the block its record does not say `running`, whatever failed before or after `recorded`."""
+    """Holds the run; after the block its record does not say `running`, whatever failed outside its flow."""
     with run.held():
         try:
             yield
         except BaseException as error:
-            with suppress(RecurraError, OSError):  # the failure that is raised matters more
-                left = Run.open(run.home, str(run.folder))
-                if left.record["status"] == "running":
-                    failed(left, error)
+            with suppress(OSError, ValueError, KeyError):  # the failure that is raised matters more
+                left = read_json(run.folder / run.FILE)  # the flow has a record of its own
+                if left["status"] == "running":
+                    failed(type(run)(run.home, run.folder, left), error)
             raise
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from recurra import stages
 from recurra.capabilities import able_backend
-from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.store import Outcome
 from recurra.study.plan import Plan
 from recurra.study.record import Study
 from recurra_flows import api
-from recurra_flows.recording import failed
+from recurra_flows.recording import ended
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch, watched
 
@@ -57,24 +55,13 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, d
     study = Study.begin(home, plan, file)
     results = home.path / "prefect" / "results"
     results.mkdir(parents=True, exist_ok=True)
-    spectator.began(study)
     with (
+        ended(study),
         # The heartbeat's thread makes every flow end with an idle second.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         tags(plan.experiment.name),
         watched(Watch(spectator.progress, spectator.stage_done, None if debug else study.folder)),
     ):
-        try:
-            flow.with_options(result_storage=results)(plan, home.path, str(study.folder))
-        except BaseException as error:
-            _ended(home, study.folder, error)
-            raise
+        spectator.began(study)
+        flow.with_options(result_storage=results)(plan, home.path, str(study.folder))
     return Study.at(home, study.folder)
-
-
-def _ended(home: Home, folder: Path, error: BaseException) -> None:
-    """Its record does not say `running`, whatever failed outside the flow."""
-    with suppress(RecurraError, OSError):  # the failure that is raised matters more
-        left = Study.at(home, folder)
-        if left.record["status"] == "running":
-            failed(left, error)

@@ -41,6 +41,7 @@ from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.tasks import asked, evaluate, preprocess, train
 from recurra_flows.watching import watch, watched
+from recurra_flows.workers import WorkerHinderedError
 
 TELL = 10
 """Trials between two lines that say which is the best so far."""
@@ -129,6 +130,8 @@ class Trials:
         except PrunedError as error:
             facts = measuring.facts() if measuring else {}
             ended = self.search.pruned(trial.number, reason=str(error), **facts)
+        except WorkerHinderedError:
+            raise
         except RecurraError as error:
             ended = self.search.failed(trial.number, str(error), **(measuring.facts() if measuring else {}))
         self._measuring.pop(name, None)

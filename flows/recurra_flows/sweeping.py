@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from recurra.capabilities import able_backend
 from recurra.devices.inventory import inventory
 from recurra.environment import usable_cores
-from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.store import Outcome
 from recurra.sweep.plan import Plan
 from recurra.sweep.record import Sweep
 from recurra_flows import api
-from recurra_flows.recording import failed
+from recurra_flows.leased import slots
+from recurra_flows.recording import ended
 from recurra_flows.sources import opened_once
 from recurra_flows.watching import Watch, watched
 
@@ -48,9 +47,9 @@ def jobs_for(plan: Plan) -> int:
     """How many trials go on at once where nobody says: one on each GPU, without GPUs one on each core; of trials that
     learn from each other no more than a fifth.
     """
-    gpus = 0 if plan.experiment.device == "cpu" else len(inventory().gpus) // plan.experiment.train.devices
+    gpus = 0 if plan.experiment.device == "cpu" else len(inventory().gpus)
     most = max(1, plan.trials // LEARNING) if plan.sampler == "tpe" else plan.trials
-    return min(most, gpus or usable_cores())
+    return min(most, max(1, (gpus or usable_cores()) // slots(plan.experiment)))
 
 
 def execute(
@@ -65,8 +64,10 @@ def execute(
 
     An InputError where another process is still running it.
     """
+    # Cores are shared among those that go on at once, and these are never more than there are.
+    at_once = min(jobs or jobs_for(plan), plan.trials)
     with opened_once():
-        return _executed(home, plan, spectator, jobs or jobs_for(plan), file, debug)
+        return _executed(home, plan, spectator, at_once, file, debug)
 
 
 def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Sweep:
@@ -85,25 +86,13 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
     results = home.path / "prefect" / "results"
     results.mkdir(parents=True, exist_ok=True)
     with (
-        sweep.held(),
+        ended(sweep),
         # The heartbeat's thread makes every flow end with an idle second.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         watched(Watch(spectator.progress, spectator.stage_done, None if debug else sweep.folder, spectator.part)),
     ):
         sweep.start()
         spectator.began(sweep, jobs)
-        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * plan.experiment.train.devices)))
-        try:
-            flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(sweep.folder), jobs)
-        except BaseException as error:
-            _ended(home, sweep.folder, error)
-            raise
+        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * slots(plan.experiment))))
+        flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(sweep.folder), jobs)
     return Sweep.at(home, sweep.folder)
-
-
-def _ended(home: Home, folder: Path, error: BaseException) -> None:
-    """Its record does not say `running`, whatever failed outside the flow."""
-    with suppress(RecurraError, OSError):  # the failure that is raised matters more
-        left = Sweep.at(home, folder)
-        if left.record["status"] == "running":
-            failed(left, error)

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,8 +41,6 @@ def main() -> None:
         request = json.loads(sys.stdin.buffer.readline())
         follow(sys.stdin.buffer)
         _serve(request, events)
-        events.flush()
-    sys.stdout.flush()
     # The answer is given; a framework's own exit handlers can take seconds and are of no use to anyone.
     os._exit(0)
 
@@ -58,7 +57,9 @@ def _serve(request: Request, events: TextIO) -> None:
             "line": str(error) if isinstance(error, RecurraError) else _line(request["body"], error),
             "traceback": traceback.format_exc(),
         }
-    print(json.dumps(answer), file=events, flush=True)
+    with suppress(OSError):  # the log's disk is full
+        sys.stdout.flush()
+    print(json.dumps(answer), file=events, flush=True)  # whoever reads it ends this process
 
 
 def _line(body: str, error: Exception) -> str:

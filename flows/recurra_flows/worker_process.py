@@ -97,7 +97,8 @@ def worker_process(
     """
     held = _held.get()
     reading, writing = os.pipe()
-    with io.BufferedReader(_Patient(reading, held)) as answers:
+    patient = _Patient(reading, held)
+    with io.BufferedReader(patient) as answers:
         try:
             process = subprocess.Popen(
                 # -P: a torch.py in the user's folder is not the framework.
@@ -111,6 +112,7 @@ def worker_process(
             )
         finally:
             os.close(writing)
+        patient.process = process
         try:
             with held.live.joined(process) if held else nullcontext():
                 yield process, answers
@@ -167,7 +169,11 @@ def _tell(process: subprocess.Popen[Any]) -> None:
 
 
 class _Patient(io.RawIOBase):
-    """A pipe that is read by a thread that still hears: of Prefect's timeout, or that no more work is wanted."""
+    """A pipe that is read by a thread that still hears: of Prefect's timeout, or that no more work is wanted. It ends
+    with the process, though one that this has forked keeps it open.
+    """
+
+    process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, descriptor: int, held: Held | None) -> None:
         self.descriptor, self.held = descriptor, held
@@ -178,10 +184,14 @@ class _Patient(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        while not self._poll.poll(LOOK):
+        ready, dead = [], False
+        while not ready and not dead:
             if self.held is not None and self.held.live.stopped:
                 raise Stopped
-        return os.readv(self.descriptor, [buffer])
+            # In this order: what it wrote before it died is read.
+            dead = self.process is not None and self.process.poll() is not None
+            ready = self._poll.poll(0 if dead else LOOK)
+        return os.readv(self.descriptor, [buffer]) if ready else 0
 
     def close(self) -> None:
         if not self.closed:

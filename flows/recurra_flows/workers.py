@@ -22,6 +22,10 @@ class WorkerLostError(RecurraError):
     """A worker did not do its work for a reason that may pass: it was killed, or a disk or a network failed it."""
 
 
+class WorkerHinderedError(WorkerLostError):
+    """A disk or a network failed a worker: no fault of what it was asked to do."""
+
+
 def run_worker(
     body: str,
     request: Mapping[str, Any],
@@ -33,8 +37,8 @@ def run_worker(
 
     Progress is shown while it works. What the process prints goes to `log`, or to standard error where there is none.
     It works with the lease that is held here; `env` is added to its environment. The worker's InputError or
-    RecurraError is raised here, with its traceback as a note; WorkerLostError where it was killed or had an OSError. An
-    exception here (Ctrl-C) ends the worker.
+    RecurraError is raised here, with its traceback as a note; WorkerLostError where it was killed, and of these a
+    WorkerHinderedError where it had an OSError. An exception here (Ctrl-C) ends the worker.
     """
     with (
         _output(log) as output,
@@ -92,7 +96,7 @@ def kept_log(verb: str, debug: bool) -> Iterator[Path | None]:
 
 
 def _error(event: Mapping[str, Any]) -> RecurraError:
-    kind = WorkerLostError if event["transient"] else InputError if event["input"] else RecurraError
+    kind = WorkerHinderedError if event["transient"] else InputError if event["input"] else RecurraError
     error = kind(event["line"])
     error.add_note(f"In the worker process:\n{event['traceback']}")
     return error

@@ -293,6 +293,35 @@ def test_what_a_worker_has_started_ends_with_it(place: Path) -> None:
     assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
 
 
+def test_a_worker_that_dies_is_lost_though_a_forked_child_lives(place: Path) -> None:
+    def forking(told: Path) -> None:
+        import os
+        import signal
+        import time
+
+        child = os.fork()
+        if not child:
+            time.sleep(600)
+        told.write_text(str(child))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(WorkerLostError, match="SIGKILL"):
+        _run(lambda: task(forking, tags=["gpu:1"]).submit(place / "told").result())
+    left = _pid_in(place / "told")
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_is_printed_last_is_not_lost(place: Path) -> None:
+    def printing() -> None:
+        import sys
+
+        sys.stdout = (place / "told").open("w")
+        sys.stdout.write("the end")
+
+    _run(lambda: task(printing, tags=["gpu:1"]).submit().result())
+    assert (place / "told").read_text() == "the end"
+
+
 def test_a_copy_has_the_same_settings() -> None:
     runner = GpuTaskRunner(max_workers=3, cores=2)
     assert runner.duplicate() == runner

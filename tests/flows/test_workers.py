@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from recurra.devices import Holder, Leases, Request
 from recurra.errors import InputError, RecurraError
 from recurra.progress import Silent
 from recurra_flows.leased import leased
-from recurra_flows.workers import WorkerLostError, run_worker
+from recurra_flows.workers import WorkerHinderedError, WorkerLostError, run_worker
 
 
 def test_a_worker_answers_and_its_chatter_goes_to_the_log(place: Path) -> None:
@@ -34,11 +37,37 @@ def test_a_fault_in_a_worker_is_one_line(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("full disk", "OSError: .*No space left"), ("dies while it writes", "ended by SIGKILL")]
+    ("how", "kind", "said"),
+    [
+        ("full disk", WorkerHinderedError, "OSError: .*No space left"),
+        ("dies while it writes", WorkerLostError, "ended by SIGKILL"),
+    ],
 )
-def test_a_failure_that_may_pass_is_told_from_one_that_will_not(place: Path, how: str, said: str) -> None:
-    with pytest.raises(WorkerLostError, match=said):
+def test_a_failure_that_may_pass_is_told_from_one_that_will_not(
+    place: Path, how: str, kind: type[WorkerLostError], said: str
+) -> None:
+    with pytest.raises(WorkerLostError, match=said) as raised:
         run_worker("devices", {"backend": "plain"}, Silent(), place / "log", {"PLAIN_DEVICES": how})
+    assert raised.type is kind
+
+
+def test_what_a_process_has_forked_ends_with_its_owner() -> None:
+    forking = """if True:
+        import os, sys, time
+        from recurra_flows.lifeline import follow
+        child = os.fork()
+        if child:
+            print(child, flush=True)
+            follow(sys.stdin.buffer)
+        time.sleep(600)
+    """
+    owned = subprocess.Popen(
+        [sys.executable, "-c", forking], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert owned.stdout is not None
+    int(owned.stdout.readline())
+    owned.communicate(timeout=60)  # closes its lifeline; its output ends when the child is gone too
+    assert owned.returncode == -signal.SIGTERM
 
 
 def test_a_worker_that_dies_is_lost_with_the_place_of_what_it_printed(place: Path) -> None:

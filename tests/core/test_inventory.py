@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.devices.inventory import Gpu, inventory
+from recurra.devices.gpu import Gpu
+from recurra.devices.inventory import inventory
 from recurra.devices.nvml import Board
 from recurra.devices.visible import chosen
 from recurra.errors import InputError

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from recurra.devices.inventory import Gpu, Inventory
+from recurra.devices.gpu import Gpu
+from recurra.devices.inventory import Inventory
 from recurra.devices.power import Meter
 from recurra.errors import InputError
 

@@ -1,7 +1,8 @@
 """The machine's GPUs and cores, and leases on them, so that no two processes use one by accident."""
 
+from recurra.devices.gpu import Gpu
 from recurra.devices.holder import Holder, Holding
-from recurra.devices.inventory import Gpu, Inventory
+from recurra.devices.inventory import Inventory
 from recurra.devices.lease import Lease
 from recurra.devices.leasing import Leases
 from recurra.devices.queueing import Waiting

@@ -6,29 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 
+from recurra.devices import nvml, visible
+from recurra.devices.gpu import Gpu
 from recurra.environment import usable_cores
 from recurra.errors import InputError
 
 MOST_PRETENDED = 64
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU, or one MIG instance of one."""
-
-    id: str
-    """NVML's UUID (GPU-..., MIG-...), the same for every process of the machine; or a pretended one's name."""
-    visible: str
-    """What CUDA_VISIBLE_DEVICES is set to for it."""
-    name: str
-    """NVIDIA H100 80GB HBM3."""
-    memory: int | None
-    """Bytes; None where the driver does not say."""
-
-    @property
-    def is_part(self) -> bool:
-        """Whether it is a MIG instance. CUDA shows a process one of them, whatever CUDA_VISIBLE_DEVICES lists."""
-        return self.id.startswith("MIG-")
 
 
 @dataclass(frozen=True)
@@ -65,8 +48,6 @@ def inventory() -> Inventory:
 def _gpus() -> tuple[Gpu, ...]:
     setting = os.environ.get("RECURRA_DEVICES", "").strip()
     if not setting:
-        from recurra.devices import nvml, visible
-
         return visible.chosen(nvml.boards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
     if setting == "none":
         return ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from recurra.devices import lock_files
-from recurra.devices.inventory import Gpu
+from recurra.devices.gpu import Gpu
 
 
 class Lease:

@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from recurra.devices import lock_files
+from recurra.devices.gpu import Gpu
 from recurra.devices.holder import Holder, Holding, decoded, encoded, fields_of
-from recurra.devices.inventory import Gpu, Inventory, inventory
+from recurra.devices.inventory import Inventory, inventory
 from recurra.devices.lease import Lease
 from recurra.devices.lock_files import told
 from recurra.devices.queueing import Queue, Ticket, Waiting

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from recurra.devices.inventory import Gpu
+from recurra.devices.gpu import Gpu
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from recurra.devices.inventory import Gpu, Inventory
+from recurra.devices.gpu import Gpu
+from recurra.devices.inventory import Inventory
 from recurra.errors import InputError
 
 

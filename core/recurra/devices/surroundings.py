@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from recurra.devices.inventory import Gpu, Inventory
+from recurra.devices.gpu import Gpu
+from recurra.devices.inventory import Inventory
 
 THREADS = (
     "OMP_NUM_THREADS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from recurra.devices.inventory import Gpu
+from recurra.devices.gpu import Gpu
 from recurra.devices.nvml import Board
 
 

@@ -140,6 +140,7 @@ def main() -> None:
         return
     tasks, kills = (int(number) for number in (sys.argv[1:] + ["200", "20"][len(sys.argv) - 1 :]))
     os.environ |= {"RECURRA_DEVICES": "pretend:4", "PREFECT_LOGGING_LEVEL": "ERROR"}
+    os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     from prefect.testing.utilities import prefect_test_harness
 
     with tempfile.TemporaryDirectory() as name, prefect_test_harness(server_startup_timeout=240):

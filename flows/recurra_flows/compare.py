@@ -7,32 +7,29 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, tags, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow, tags, task
 
 from recurra.comparison import concluding
 from recurra.comparison.plan import Cell, Plan, Probe
 from recurra.comparison.record import Comparison
 from recurra.dataset import Dataset
-from recurra.durable import read_json
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
 from recurra.home import Home
 from recurra.store import Store
-from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
+from recurra_flows.caching import verified_once
 from recurra_flows.countdown import Countdown, Work
 from recurra_flows.gpu_task_runner import gpu_task_runner
 from recurra_flows.lanes import Future, Lane, Lanes
-from recurra_flows.publishing import artifact_key
-from recurra_flows.recording import Recorder, failed
+from recurra_flows.publishing import publish_conclusion
+from recurra_flows.recording import Recorder, concluded, kept
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
-from recurra_flows.tasks import asked, evaluate, preprocess, probe, train
+from recurra_flows.tasks import asked, cached, evaluate, preprocess, probe, train
 from recurra_flows.watching import watch
 
 TOLD = 3
@@ -48,26 +45,14 @@ TOLD = 3
 def compare(plan: Plan, home: Path, folder: str | None = None, jobs: int = 1) -> str:
     """Runs a comparison, `jobs` runs at once; `folder` is that of its record, where it has one already. Returns it."""
     of = Comparison.at(Home(home), Path(folder)) if folder else Comparison.begin(Home(home), plan)
-    with _recorded(of) as record, verified_once(), tags(plan.experiment.name, "compare"):
+    with kept(of) as record, verified_once(), tags(plan.experiment.name, "compare"):
         with opened_once():
             datasets = {seed: _dataset(plan, seed, of.home.store.root, record) for seed in plan.seeds}
         _Runs(plan, datasets, record, jobs).run()
         conclusion = record(concluding.STAGE, conclude(plan, record.made))
-        of.record |= _results(conclusion)
+        of.record |= concluded(conclusion)
     _publish(plan, conclusion)
     return str(of.folder)
-
-
-@contextmanager
-def _recorded(of: Comparison) -> Iterator[Recorder]:
-    """A recorder for each stage's reference. The comparison is `done` after the block, or `failed` or `stopped`."""
-    with of.held():
-        try:
-            yield Recorder(of)
-        except BaseException as error:
-            failed(of, error)
-            raise
-        of.finish("done", error=None)
 
 
 def _dataset(plan: Plan, seed: int, store: Path, record: Recorder) -> ArtifactRef:
@@ -137,13 +122,7 @@ def _failure(failures: Mapping[str, Exception]) -> RecurraError:
     return raised
 
 
-@task(
-    name="conclude",
-    retries=0,
-    cache_policy=StageKey(stage=concluding.STAGE, made_from=concluding.comparison_inputs),
-    persist_result=True,
-    result_serializer=ArtifactSerializer(),
-)
+@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.comparison_inputs))
 def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """The comparison's numbers and its page. `artifacts`: all that its runs and probes made, by role."""
     store = next(iter(artifacts.values())).store
@@ -151,33 +130,8 @@ def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     return ArtifactRef.of(store, concluding.conclude(plan, Store(store), made))
 
 
-def _results(conclusion: ArtifactRef) -> dict[str, str]:
-    made = conclusion.artifact()
-    return {
-        "answer": read_json(made.file("comparison.json"))["answer"],
-        "report": str(made.file("report.html")),
-        "table": str(made.file("comparison.parquet")),
-    }
-
-
 def _publish(plan: Plan, conclusion: ArtifactRef) -> None:
-    """The answer and its numbers as artifacts of the flow run. Where that fails, the comparison is none the worse."""
     from recurra.comparison.findings import Findings
     from recurra.report.comparison import accuracy_table
 
-    try:
-        made, experiment = conclusion.artifact(), plan.experiment
-        findings = Findings.from_json(read_json(made.file("comparison.json")))
-        text = made.file("summary.md").read_text(encoding="utf-8")
-        create_table_artifact(
-            accuracy_table(findings),
-            artifact_key(experiment, "comparison-accuracy"),
-            f"Accuracies of {experiment.name}",
-        )
-        create_markdown_artifact(
-            f"{text}\n\nThe whole report: `{made.file('report.html')}`\n",
-            artifact_key(experiment, "comparison"),
-            f"Comparison of {experiment.name}",
-        )
-    except Exception:
-        get_run_logger().warning("The comparison could not be published as artifacts", exc_info=True)
+    publish_conclusion(plan.experiment, conclusion, "accuracy", lambda found: accuracy_table(Findings.from_json(found)))

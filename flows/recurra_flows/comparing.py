@@ -8,16 +8,14 @@ from typing import Protocol
 from recurra import stages
 from recurra.comparison.plan import Plan
 from recurra.comparison.record import Comparison
-from recurra.devices.inventory import inventory
-from recurra.environment import usable_cores
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.store import Outcome
 from recurra_flows import api
-from recurra_flows.leased import slots
-from recurra_flows.recording import ended
+from recurra_flows.leased import room, share
+from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
-from recurra_flows.watching import Watch, watched
+from recurra_flows.watching import Watch
 
 
 class Spectator(Protocol):
@@ -39,12 +37,6 @@ class Spectator(Protocol):
         ...
 
 
-def jobs_for(plan: Plan) -> int:
-    """For how many runs there is room at once: one on each GPU; without GPUs, one on each core."""
-    units = 0 if plan.experiment.device == "cpu" else len(inventory().gpus)
-    return max(1, (units or usable_cores()) // slots(plan.experiment))
-
-
 def execute(
     home: Home,
     plan: Plan,
@@ -57,7 +49,7 @@ def execute(
     failed, after all others have ended.
     """
     # Cores are shared among those that go on at once, and these are never more than there are.
-    at_once = min(jobs or jobs_for(plan), len(list(plan.cells())))
+    at_once = min(jobs or room(plan.experiment), len(list(plan.cells())))
     with opened_once():
         return _executed(home, plan, spectator, at_once, file, debug)
 
@@ -65,7 +57,6 @@ def execute(
 def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Comparison:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from recurra_flows.compare import compare as flow
     from recurra_flows.gpu_task_runner import gpu_task_runner
@@ -75,15 +66,13 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
     stages.preprocess_inputs(first, opened(first, home.path))
     wait()
     comparison = Comparison.begin(home, plan, file)
-    results = home.path / "prefect" / "results"
-    results.mkdir(parents=True, exist_ok=True)
     with (
-        ended(comparison),
-        # The heartbeat's thread makes every flow end with an idle second.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        watched(Watch(spectator.progress, spectator.stage_done, None if debug else comparison.folder, spectator.part)),
+        underway(
+            comparison,
+            Watch(spectator.progress, spectator.stage_done, None if debug else comparison.folder, spectator.part),
+        ) as results,
     ):
         spectator.began(comparison, jobs)
-        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * slots(plan.experiment))))
+        runner = gpu_task_runner(cores=share(plan.experiment, jobs))
         flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(comparison.folder), jobs)
     return Comparison.at(home, comparison.folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from recurra.devices import Holder, Leases, Request
 from recurra.devices.inventory import inventory
+from recurra.environment import usable_cores
 from recurra_flows.worker_process import Live, Stopped, holding
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ def asked(experiment: Experiment, devices: int | None = None) -> set[str]:
 def slots(experiment: Experiment) -> int:
     """How many units that is: CPU slots where the machine has no GPU."""
     return 1 if experiment.device == "cpu" else experiment.train.devices
+
+
+def room(experiment: Experiment) -> int:
+    """For how many of its trainings there is room at once: one on each GPU; without GPUs, one on each core."""
+    units = 0 if experiment.device == "cpu" else len(inventory().gpus)
+    return max(1, (units or usable_cores()) // slots(experiment))
+
+
+def share(experiment: Experiment, jobs: int) -> int:
+    """Cores of each CPU slot where so many of its trainings go on at once."""
+    return max(1, usable_cores() // (jobs * slots(experiment)))
 
 
 def within(experiment: Experiment) -> Experiment:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from types import TracebackType
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -23,6 +24,8 @@ from recurra_flows.references import ArtifactRef
 
 EVERY = 2.0
 """Seconds between two updates of a progress artifact."""
+TABLES = {"accuracy": "Accuracies", "trials": "Trials"}
+"""What the table of a conclusion is of -> its title."""
 
 
 def artifact_key(experiment: Experiment, what: str) -> str:
@@ -49,14 +52,30 @@ def publish_metrics(experiment: Experiment, evaluation: ArtifactRef) -> None:
     )
 
 
-def publish_report(experiment: Experiment, report: ArtifactRef) -> None:
-    """The report's summary and plots as a markdown artifact."""
+def publish_report(experiment: Experiment, report: ArtifactRef, what: str = "report") -> None:
+    """The report's summary and plots as a markdown artifact; `what` names it."""
     made = report.artifact()
     create_markdown_artifact(
         f"{made.file('summary.md').read_text(encoding='utf-8')}\n\nThe whole report: `{made.file('report.html')}`\n",
-        artifact_key(experiment, "report"),
-        f"Report of {experiment.name}",
+        artifact_key(experiment, what),
+        f"{what.capitalize()} of {experiment.name}",
     )
+
+
+def publish_conclusion(
+    experiment: Experiment, conclusion: ArtifactRef, table: str, rows: Callable[[Any], list[dict[str, Any]]]
+) -> None:
+    """What several experiments come to, as artifacts of the flow run: the summary, and a table of `rows`, which are
+    made from the findings' JSON. Where that fails, the work is none the worse.
+    """
+    noun = conclusion.stage
+    try:
+        found = read_json(conclusion.artifact().file(f"{noun}.json"))
+        key = artifact_key(experiment, f"{noun}-{table}")
+        create_table_artifact(rows(found), key, f"{TABLES[table]} of {experiment.name}")
+        publish_report(experiment, conclusion, noun)
+    except Exception:
+        get_run_logger().warning(f"The {noun} could not be published as artifacts", exc_info=True)
 
 
 class TrainingProgress:

@@ -14,7 +14,7 @@ from recurra.home import Home
 from recurra.registry import extensions
 from recurra.run import Run
 from recurra_flows.references import ArtifactRef
-from recurra_flows.watching import watch
+from recurra_flows.watching import Watch, watch, watched
 
 
 def begun(experiment: Experiment, home: Path, run: str | None) -> Run:
@@ -54,6 +54,14 @@ class Recorder:
 
 @contextmanager
 def recorded(run: Run) -> Iterator[Recorder]:
+    """A recorder for each stage's reference, of one experiment; its record has the results after the block."""
+    with kept(run) as record:
+        yield record
+        run.record |= _results(run)
+
+
+@contextmanager
+def kept(run: Run) -> Iterator[Recorder]:
     """A recorder for each stage's reference. The run is `done` after the block, or `failed` or `stopped`.
 
     An InputError where another process has the run.
@@ -61,11 +69,26 @@ def recorded(run: Run) -> Iterator[Recorder]:
     with run.held():
         try:
             yield Recorder(run)
-            results = _results(run)
         except BaseException as error:
             failed(run, error)
             raise
-        run.finish("done", error=None, **results)
+        run.finish("done", error=None)
+
+
+@contextmanager
+def underway(run: Run, watch: Watch) -> Iterator[Path]:
+    """Within the block a flow runs for this record, watched; the folder is for what Prefect keeps of its results."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with (
+        ended(run),
+        # The heartbeat's thread makes every flow end with an idle second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        watched(watch),
+    ):
+        results = run.home.path / "prefect" / "results"
+        results.mkdir(parents=True, exist_ok=True)
+        yield results
 
 
 @contextmanager
@@ -88,6 +111,16 @@ def failed(run: Run, error: BaseException) -> None:
         run.finish("failed", error=str(error))
     else:
         run.finish("stopped", error="stopped by the user or the system")
+
+
+def concluded(conclusion: ArtifactRef) -> dict[str, str]:
+    """What the record of several experiments says of them when they are done."""
+    made = conclusion.artifact()
+    return {
+        "answer": read_json(made.file(f"{made.stage}.json"))["answer"],
+        "report": str(made.file("report.html")),
+        "table": str(made.file(f"{made.stage}.parquet")),
+    }
 
 
 def _results(run: Run) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from recurra.progress import Progress
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows import api
-from recurra_flows.recording import ended
+from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
-from recurra_flows.watching import Watch, watched
+from recurra_flows.watching import Watch
 
 
 class Spectator(Protocol):
@@ -57,7 +57,6 @@ def _executed(
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
     from prefect import tags
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     if experiment.model.kind == "gan":
         from recurra_flows.generation import generation as flow
@@ -73,14 +72,9 @@ def _executed(
         able_backend(gan)
     wait()
     run = _begun(home, experiment, run, file, gan)
-    results = home.path / "prefect" / "results"
-    results.mkdir(parents=True, exist_ok=True)
     with (
-        ended(run),
-        # The heartbeat's thread makes every flow end with an idle second.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         tags(experiment.name, experiment.backend, experiment.model.kind),
-        watched(Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)),
+        underway(run, Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)) as results,
     ):
         spectator.began(run)
         flow.with_options(result_storage=results)(experiment, home.path, str(run.folder))

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect import flow, get_run_logger, tags, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow, tags, task
 
 from recurra.dataset import Dataset
-from recurra.durable import read_json
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
 from recurra.generation import beside_real
@@ -24,14 +22,14 @@ from recurra.store import Store
 from recurra.study import concluding
 from recurra.study.plan import WITH_GENERATED, Cell, Plan
 from recurra.study.record import Study
-from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
+from recurra_flows.caching import verified_once
 from recurra_flows.countdown import Countdown, Work
 from recurra_flows.gpu_task_runner import gpu_task_runner, heed_cancellation
-from recurra_flows.publishing import artifact_key
-from recurra_flows.recording import Recorder, failed
+from recurra_flows.publishing import publish_conclusion
+from recurra_flows.recording import Recorder, concluded, kept
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened_once
-from recurra_flows.tasks import augment, evaluate, generate, on_devices, preprocess, train
+from recurra_flows.tasks import augment, cached, evaluate, generate, on_devices, preprocess, train
 from recurra_flows.watching import watch
 
 
@@ -40,7 +38,7 @@ def study(plan: Plan, home: Path, folder: str | None = None) -> str:
     """Runs a study; `folder` is that of its record, where it has one already. Returns that folder."""
     heed_cancellation()
     of = Study.at(Home(home), Path(folder)) if folder else Study.begin(Home(home), plan)
-    with _recorded(of) as record, verified_once(), tags(plan.experiment.backend, plan.experiment.model.kind, "study"):
+    with kept(of) as record, verified_once(), tags(plan.experiment.backend, plan.experiment.model.kind, "study"):
         with opened_once():
             datasets = {cell: _dataset(plan, cell, of.home.store.root, record) for cell in plan.cells()}
         ahead = {role: work for cell, dataset in datasets.items() for role, work in _work(plan, cell, dataset)}
@@ -50,21 +48,9 @@ def study(plan: Plan, home: Path, folder: str | None = None) -> str:
             for arm in plan.arms:
                 _arm(plan, cell, arm, dataset, joined if arm in WITH_GENERATED else dataset, learn)
         conclusion = record(concluding.STAGE, conclude(plan, record.made))
-        of.record |= _results(conclusion)
+        of.record |= concluded(conclusion)
     _publish(plan, conclusion)
     return str(of.folder)
-
-
-@contextmanager
-def _recorded(of: Study) -> Iterator[Recorder]:
-    """A recorder for each stage's reference. The study is `done` after the block, or `failed` or `stopped`."""
-    with of.held():
-        try:
-            yield Recorder(of)
-        except BaseException as error:
-            failed(of, error)
-            raise
-        of.finish("done", error=None)
 
 
 class _Trainer:
@@ -152,13 +138,7 @@ def _training_samples(dataset: ArtifactRef) -> int:
     return int(Dataset.open(dataset.artifact().path).count("train").sum())
 
 
-@task(
-    name="conclude",
-    retries=0,
-    cache_policy=StageKey(stage=concluding.STAGE, made_from=concluding.study_inputs),
-    persist_result=True,
-    result_serializer=ArtifactSerializer(),
-)
+@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.study_inputs))
 def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """The study's numbers and its page. `artifacts`: all that its cells made, by role."""
     store = next(iter(artifacts.values())).store
@@ -166,31 +146,8 @@ def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     return ArtifactRef.of(store, concluding.conclude(plan, Store(store), made))
 
 
-def _results(conclusion: ArtifactRef) -> dict[str, str]:
-    made = conclusion.artifact()
-    return {
-        "answer": read_json(made.file("study.json"))["answer"],
-        "report": str(made.file("report.html")),
-        "table": str(made.file("study.parquet")),
-    }
-
-
 def _publish(plan: Plan, conclusion: ArtifactRef) -> None:
-    """The answer and its numbers as artifacts of the flow run. Where that fails, the study is none the worse."""
     from recurra.report.study import accuracy_table
     from recurra.study.findings import Findings
 
-    try:
-        made, experiment = conclusion.artifact(), plan.experiment
-        findings = Findings.from_json(read_json(made.file("study.json")))
-        text = made.file("summary.md").read_text(encoding="utf-8")
-        create_table_artifact(
-            accuracy_table(findings), artifact_key(experiment, "study-accuracy"), f"Accuracies of {experiment.name}"
-        )
-        create_markdown_artifact(
-            f"{text}\n\nThe whole report: `{made.file('report.html')}`\n",
-            artifact_key(experiment, "study"),
-            f"Study of {experiment.name}",
-        )
-    except Exception:
-        get_run_logger().warning("The study could not be published as artifacts", exc_info=True)
+    publish_conclusion(plan.experiment, conclusion, "accuracy", lambda found: accuracy_table(Findings.from_json(found)))

@@ -13,9 +13,9 @@ from recurra.store import Outcome
 from recurra.study.plan import Plan
 from recurra.study.record import Study
 from recurra_flows import api
-from recurra_flows.recording import ended
+from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
-from recurra_flows.watching import Watch, watched
+from recurra_flows.watching import Watch
 
 
 class Spectator(Protocol):
@@ -42,7 +42,6 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, d
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
     from prefect import tags
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from recurra_flows.study import study as flow
 
@@ -53,14 +52,9 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, d
         able_backend(asked)
     wait()
     study = Study.begin(home, plan, file)
-    results = home.path / "prefect" / "results"
-    results.mkdir(parents=True, exist_ok=True)
     with (
-        ended(study),
-        # The heartbeat's thread makes every flow end with an idle second.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         tags(plan.experiment.name),
-        watched(Watch(spectator.progress, spectator.stage_done, None if debug else study.folder)),
+        underway(study, Watch(spectator.progress, spectator.stage_done, None if debug else study.folder)) as results,
     ):
         spectator.began(study)
         flow.with_options(result_storage=results)(plan, home.path, str(study.folder))

@@ -6,18 +6,16 @@ trial is kept by the search (`recurra.sweep.search`), so that a sweep that was k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, tags, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow, tags, task
 
 from recurra.capabilities import able_backend
 from recurra.dataset import Dataset
-from recurra.durable import read_json, write_bytes
+from recurra.durable import write_bytes
 from recurra.errors import InputError, RecurraError
 from recurra.experiment import Experiment
 from recurra.home import Home
@@ -32,14 +30,14 @@ from recurra.sweep.record import Sweep, role
 from recurra.sweep.search import Search
 from recurra.sweep.trial import Trial, best_of
 from recurra.sweep.words import measure, told
-from recurra_flows.caching import ArtifactSerializer, StageKey, verified_once
+from recurra_flows.caching import verified_once
 from recurra_flows.gpu_task_runner import gpu_task_runner
 from recurra_flows.lanes import Lane, Lanes
-from recurra_flows.publishing import artifact_key
-from recurra_flows.recording import Recorder, failed
+from recurra_flows.publishing import publish_conclusion
+from recurra_flows.recording import Recorder, concluded, kept
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened, opened_once
-from recurra_flows.tasks import asked, evaluate, preprocess, train
+from recurra_flows.tasks import asked, cached, evaluate, preprocess, train
 from recurra_flows.watching import watch, watched
 from recurra_flows.workers import WorkerHinderedError
 
@@ -59,7 +57,8 @@ def sweep(plan: Plan, home: Path, folder: str | None = None, jobs: int = 1) -> s
     already. Returns it.
     """
     of = Sweep.at(Home(home), Path(folder)) if folder else begun(plan, Home(home))
-    with _recorded(of) as record, verified_once(), tags(plan.experiment.name, "sweep"), opened_once():
+    with kept(of) as record, verified_once(), tags(plan.experiment.name, "sweep"), opened_once():
+        of.start()
         trials = Trials(plan, of, record, Search(plan, of.folder))
         if not any(each.field.startswith("data.") for each in plan.space):
             trials.dataset(plan.experiment)  # what is wrong with it is wrong with every trial
@@ -69,19 +68,6 @@ def sweep(plan: Plan, home: Path, folder: str | None = None, jobs: int = 1) -> s
         of.record |= _results(of, conclusion)
     _publish(plan, conclusion)
     return str(of.folder)
-
-
-@contextmanager
-def _recorded(of: Sweep) -> Iterator[Recorder]:
-    """A recorder for each stage's reference. The sweep is `done` after the block, or `failed` or `stopped`."""
-    with of.held():
-        of.start()
-        try:
-            yield Recorder(of)
-        except BaseException as error:
-            failed(of, error)
-            raise
-        of.finish("done", error=None)
 
 
 class Trials:
@@ -197,13 +183,7 @@ def _done(stage: Any, name: str, experiment: Experiment, *refs: ArtifactRef) -> 
     return stage.with_options(tags=asked(experiment)).submit(experiment, *refs, role=name).result()
 
 
-@task(
-    name="conclude",
-    retries=0,
-    cache_policy=StageKey(stage=concluding.STAGE, made_from=concluding.sweep_inputs),
-    persist_result=True,
-    result_serializer=ArtifactSerializer(),
-)
+@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.sweep_inputs))
 def conclude(
     plan: Plan, trials: Sequence[Trial], importances: Mapping[str, float], artifacts: Mapping[str, ArtifactRef]
 ) -> ArtifactRef:
@@ -216,30 +196,11 @@ def conclude(
 def _results(of: Sweep, conclusion: ArtifactRef) -> dict[str, Any]:
     made, best = conclusion.artifact(), of.folder / concluding.BEST
     write_bytes(best, made.file(concluding.BEST).read_bytes())
-    return {
-        "answer": read_json(made.file("sweep.json"))["answer"],
-        "report": str(made.file("report.html")),
-        "table": str(made.file("sweep.parquet")),
-        "best": str(best),
-    }
+    return {**concluded(conclusion), "best": str(best)}
 
 
 def _publish(plan: Plan, conclusion: ArtifactRef) -> None:
-    """The answer and the trials as artifacts of the flow run. Where that fails, the sweep is none the worse."""
     from recurra.report.sweep import trials_table
     from recurra.sweep.findings import Findings
 
-    try:
-        made, experiment = conclusion.artifact(), plan.experiment
-        found = Findings.from_json(read_json(made.file("sweep.json")))
-        text = made.file("summary.md").read_text(encoding="utf-8")
-        create_table_artifact(
-            trials_table(found), artifact_key(experiment, "sweep-trials"), f"Trials of {experiment.name}"
-        )
-        create_markdown_artifact(
-            f"{text}\n\nThe whole report: `{made.file('report.html')}`\n",
-            artifact_key(experiment, "sweep"),
-            f"Sweep of {experiment.name}",
-        )
-    except Exception:
-        get_run_logger().warning("The sweep could not be published as artifacts", exc_info=True)
+    publish_conclusion(plan.experiment, conclusion, "trials", lambda found: trials_table(Findings.from_json(found)))

@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Protocol
 
 from recurra.capabilities import able_backend
-from recurra.devices.inventory import inventory
-from recurra.environment import usable_cores
 from recurra.home import Home
 from recurra.progress import Progress
 from recurra.store import Outcome
 from recurra.sweep.plan import Plan
 from recurra.sweep.record import Sweep
 from recurra_flows import api
-from recurra_flows.leased import slots
-from recurra_flows.recording import ended
+from recurra_flows.leased import room, share
+from recurra_flows.recording import underway
 from recurra_flows.sources import opened_once
-from recurra_flows.watching import Watch, watched
+from recurra_flows.watching import Watch
 
 LEARNING = 5
 """Of so many trials one at most runs at once where they learn from each other: one that starts knows only those that
@@ -47,9 +45,8 @@ def jobs_for(plan: Plan) -> int:
     """How many trials go on at once where nobody says: one on each GPU, without GPUs one on each core; of trials that
     learn from each other no more than a fifth.
     """
-    gpus = 0 if plan.experiment.device == "cpu" else len(inventory().gpus)
     most = max(1, plan.trials // LEARNING) if plan.sampler == "tpe" else plan.trials
-    return min(most, max(1, (gpus or usable_cores()) // slots(plan.experiment)))
+    return min(most, room(plan.experiment))
 
 
 def execute(
@@ -73,7 +70,6 @@ def execute(
 def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Sweep:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from recurra_flows.gpu_task_runner import gpu_task_runner
     from recurra_flows.sweep import begun
@@ -83,16 +79,13 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
     able_backend(plan.experiment)
     sweep = begun(plan, home, file)
     wait()
-    results = home.path / "prefect" / "results"
-    results.mkdir(parents=True, exist_ok=True)
     with (
-        ended(sweep),
-        # The heartbeat's thread makes every flow end with an idle second.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        watched(Watch(spectator.progress, spectator.stage_done, None if debug else sweep.folder, spectator.part)),
+        underway(
+            sweep, Watch(spectator.progress, spectator.stage_done, None if debug else sweep.folder, spectator.part)
+        ) as results,
     ):
         sweep.start()
         spectator.began(sweep, jobs)
-        runner = gpu_task_runner(cores=max(1, usable_cores() // (jobs * slots(plan.experiment))))
+        runner = gpu_task_runner(cores=share(plan.experiment, jobs))
         flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(sweep.folder), jobs)
     return Sweep.at(home, sweep.folder)

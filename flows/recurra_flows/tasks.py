@@ -50,7 +50,8 @@ def _may_help(task: Any, run: Any, state: Any) -> bool:
     return isinstance(error, WorkerLostError) or (isinstance(error, OSError) and not isinstance(error, RecurraError))
 
 
-def _cached(stage: str, made_from: Callable[..., Mapping[str, Any]]) -> dict[str, Any]:
+def cached(stage: str, made_from: Callable[..., Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings of a task that makes an artifact of that stage, found again by what it is made from."""
     return {
         "cache_policy": StageKey(stage=stage, made_from=made_from),
         "persist_result": True,
@@ -63,14 +64,14 @@ def _dataset_inputs(experiment: Experiment, store: Path) -> Mapping[str, Any]:
     return stages.preprocess_inputs(experiment, opened(experiment, store.parent))
 
 
-@task(name="preprocess", retries=2, retry_delay_seconds=2, **_cached("preprocess", _dataset_inputs))
+@task(name="preprocess", retries=2, retry_delay_seconds=2, **cached("preprocess", _dataset_inputs))
 def preprocess(experiment: Experiment, store: Path) -> ArtifactRef:
     """The dataset."""
     source = opened(experiment, store.parent)
     return ArtifactRef.of(store, stages.preprocess(experiment, Store(store), watch().progress, source))
 
 
-@task(name="train", task_run_name="{role}", retries=1, **_cached("train", stages.train_inputs))
+@task(name="train", task_run_name="{role}", retries=1, **cached("train", stages.train_inputs))
 @starts_its_worker
 def train(
     experiment: Experiment, dataset: ArtifactRef, judge: ArtifactRef | None = None, role: str = "train"
@@ -81,7 +82,7 @@ def train(
         return _in_worker("train", role, experiment, refs, progress)
 
 
-@task(name="evaluate", task_run_name="{role}", retries=1, **_cached("evaluate", stages.evaluate_inputs))
+@task(name="evaluate", task_run_name="{role}", retries=1, **cached("evaluate", stages.evaluate_inputs))
 @starts_its_worker
 def evaluate(
     experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, role: str = "evaluate"
@@ -90,14 +91,14 @@ def evaluate(
     return _in_worker("evaluate", role, experiment, {"dataset": dataset, "training": training}, watch().part(role))
 
 
-@task(name="probe", task_run_name="{role}", retries=1, **_cached("probe", stages.probe_inputs))
+@task(name="probe", task_run_name="{role}", retries=1, **cached("probe", stages.probe_inputs))
 @starts_its_worker
 def probe(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, role: str = "probe") -> ArtifactRef:
     """What the experiment's backend answers with weights that any backend has trained."""
     return _in_worker("probe", role, experiment, {"dataset": dataset, "training": training}, watch().part(role))
 
 
-@task(name="generate", task_run_name="{role}", retries=1, **_cached("generate", stages.generate_inputs))
+@task(name="generate", task_run_name="{role}", retries=1, **cached("generate", stages.generate_inputs))
 @starts_its_worker
 def generate(
     experiment: Experiment,
@@ -111,7 +112,7 @@ def generate(
     return _in_worker("generate", role, experiment, refs, watch().part(role), share=share)
 
 
-@task(name="augment", retries=1, **_cached("augment", stages.augment_inputs))
+@task(name="augment", retries=1, **cached("augment", stages.augment_inputs))
 def augment(dataset: ArtifactRef, generated: ArtifactRef) -> ArtifactRef:
     """The dataset with generated training samples beside its own."""
     store = Store(dataset.store)
@@ -120,14 +121,14 @@ def augment(dataset: ArtifactRef, generated: ArtifactRef) -> ArtifactRef:
     )
 
 
-@task(name="judge", task_run_name="evaluate", retries=1, **_cached("judgement", stages.judge_inputs))
+@task(name="judge", task_run_name="evaluate", retries=1, **cached("judgement", stages.judge_inputs))
 @starts_its_worker
 def judge(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """What a GAN's samples are worth. `artifacts` by role: preprocess, recogniser, train, generate, student."""
     return _in_worker("judge", "evaluate", experiment, artifacts, watch().part("evaluate"))
 
 
-@task(name="report", retries=0, **_cached("report", stages.report_inputs))
+@task(name="report", retries=0, **cached("report", stages.report_inputs))
 def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef], gan: Experiment | None = None) -> ArtifactRef:
     """The HTML report. `artifacts`: those of all stages before it, by role; `gan`: what `data.augment.gan` names."""
     store = next(iter(artifacts.values())).store

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from recurra.errors import InputError
 from recurra_flows.cli import output
 from recurra_flows.cli.lists import numbers
+from recurra_flows.cli.planned import perform
+from recurra_flows.cli.stage_line import measured, stage_line
 
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
@@ -68,18 +69,9 @@ def _study(home: Home, plan: Plan, file: Path, json: bool) -> int:
     from recurra_flows.studying import execute
 
     home.made()
-    with output.reserved(json):
-        display = Display(plan, json)
-        try:
-            done = execute(home, plan, display, file, output.DEBUG.get())
-        except BaseException as error:
-            display.progress.end()
-            if display.study:
-                mended = "once that is mended " if isinstance(error, InputError) else ""
-                did = f"study {display.study.id} did not end"
-                output.say(f"{did}; {mended}the same command goes on with what it has made")
-            raise
-        display.finished(done)
+    done = perform(
+        json, lambda: Display(plan, json), lambda display: execute(home, plan, display, file, output.DEBUG.get())
+    )
     if json:
         output.emit(summary(done))
     return 0
@@ -89,21 +81,19 @@ class Display:
     """Shows a study; on standard error where standard output is a program's."""
 
     def __init__(self, plan: Plan, json: bool) -> None:
-        from rich.console import Console
-
         from recurra.progress import for_stream
 
-        self.plan, self.study = plan, None
+        self.plan = plan
         self.progress = for_stream(sys.stderr)
-        self.console = Console(stderr=json, highlight=False, soft_wrap=True)
+        self.console = output.console(error=json)
         self.width = max(len(cell.role(arm, "evaluate")) for cell in plan.cells() for arm in plan.arms)
-        self.study: Study | None = None
+        self.record: Study | None = None
 
     def began(self, study: Study) -> None:
         """Its name, and what lies ahead."""
         from rich.text import Text
 
-        self.study, plan = study, self.plan
+        self.record, plan = study, self.plan
         what = f"  {plan.trainings} trainings: {len(plan.fractions)} fractions, {len(plan.seeds)} seeds, "
         arms = f"{', '.join(plan.arms)}  "
         self.console.print(Text.assemble((plan.experiment.name, "bold"), what, arms, (f"study {study.id}", "dim")))
@@ -112,18 +102,11 @@ class Display:
 
     def stage_done(self, role: str, outcome: Outcome) -> None:
         """A line: the stage's role, whether it was a hit, its seconds, and what it came to or why it ran."""
-        from rich.text import Text
+        self.console.print(stage_line(role, self.width, outcome, measured(outcome)))
 
-        from recurra.progress import duration
-
-        self.console.print(
-            Text.assemble(
-                f"{role:<{self.width}}  ",
-                (f"{outcome.cache:<4}", "green" if outcome.hit else "yellow"),
-                (f"  {duration(outcome.seconds):>12}", "cyan"),
-                f"  {_result(outcome) or outcome.why}",
-            )
-        )
+    def close(self) -> None:
+        """Takes bars away."""
+        self.progress.end()
 
     def finished(self, study: Study) -> None:
         """Its answer and its report."""
@@ -131,15 +114,6 @@ class Display:
 
         self.console.print(Text.assemble("\n", (study.record["answer"], "bold")))
         self.console.print(Text.assemble("report ", (study.record["report"], "bold")))
-
-
-def _result(outcome: Outcome) -> str:
-    """The accuracy that an evaluation measured; nothing of other stages."""
-    from recurra.durable import read_json
-
-    if outcome.artifact.stage != "evaluate":
-        return ""
-    return f"accuracy {read_json(outcome.artifact.file('metrics.json'))['headline']['accuracy']:.4f}"
 
 
 def summary(study: Study) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 from recurra.errors import InputError
 from recurra_flows.cli import output
 from recurra_flows.cli.lists import names, numbers
+from recurra_flows.cli.planned import perform
+from recurra_flows.cli.stage_line import measured, stage_line
 
 if TYPE_CHECKING:
     from recurra.comparison.findings import Findings
@@ -79,18 +81,9 @@ def _compare(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool) -
     from recurra_flows.comparing import execute
 
     home.made()
-    with output.reserved(json):
-        display = Display(plan, json)
-        try:
-            done = execute(home, plan, display, jobs, file, output.DEBUG.get())
-        except BaseException as error:
-            display.board.close()
-            if display.comparison:
-                mended = "once that is mended " if isinstance(error, InputError) else ""
-                did = f"comparison {display.comparison.id} did not end"
-                output.say(f"{did}; {mended}the same command goes on with what it has made")
-            raise
-        display.finished(done)
+    done = perform(
+        json, lambda: Display(plan, json), lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get())
+    )
     if json:
         output.emit(summary(done))
     return 0
@@ -108,7 +101,7 @@ class Display:
         if isinstance(board, Bars) and (json or sys.stdout.isatty()):
             self.console = board.console  # on the terminal of the bars, lines have to know of them
         self.width = max(len(role) for role in plan.roles())
-        self.comparison: Comparison | None = None
+        self.record: Comparison | None = None
         self._datasets: set[str] = set()
 
     def part(self, role: str) -> Progress:
@@ -121,7 +114,7 @@ class Display:
 
         from recurra.wording import listed, plural
 
-        self.comparison, plan = comparison, self.plan
+        self.record, plan = comparison, self.plan
         runs = plural(len(list(plan.cells())), "run")
         what = f"  {runs}: {listed(plan.models)} on {listed(plan.backends)}, {plural(len(plan.seeds), 'seed')}"
         at_once = f", {jobs} at once  " if jobs > 1 else "  "
@@ -131,28 +124,21 @@ class Display:
 
     def stage_done(self, role: str, outcome: Outcome) -> None:
         """A line: the stage's role, whether it was a hit, its seconds, and what it came to or why it ran."""
-        from rich.text import Text
-
-        from recurra.progress import duration
-
         if outcome.artifact.stage == "preprocess":
             if outcome.artifact.key in self._datasets:
                 return  # another run has the same data
             self._datasets.add(outcome.artifact.key)
-        self._print(
-            Text.assemble(
-                f"{role:<{self.width}}  ",
-                (f"{outcome.cache:<4}", "green" if outcome.hit else "yellow"),
-                (f"  {duration(outcome.seconds):>12}", "cyan"),
-                f"  {_result(outcome) or outcome.why}",
-            )
-        )
+        self._print(stage_line(role, self.width, outcome, measured(outcome)))
+
+    def close(self) -> None:
+        """Takes bars away."""
+        self.board.close()
 
     def finished(self, comparison: Comparison) -> None:
         """The accuracies, the answer and the report."""
         from rich.text import Text
 
-        self.board.close()
+        self.close()
         self._print("")
         self._print(_table(_findings(comparison)))
         self._print(Text.assemble("\n", (comparison.record["answer"], "bold")))
@@ -192,15 +178,6 @@ def _table(findings: Findings) -> Any:
             duration(each.seconds.mean),
         )
     return shown
-
-
-def _result(outcome: Outcome) -> str:
-    """The accuracy that an evaluation measured; nothing of other stages."""
-    from recurra.durable import read_json
-
-    if outcome.artifact.stage != "evaluate":
-        return ""
-    return f"accuracy {read_json(outcome.artifact.file('metrics.json'))['headline']['accuracy']:.4f}"
 
 
 def summary(comparison: Comparison) -> dict[str, Any]:

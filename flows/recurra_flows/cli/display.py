@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from recurra.experiment import Experiment
-from recurra.progress import duration, for_stream
+from recurra.progress import for_stream
 from recurra.run import Run
 from recurra.run_record import stages_of
 from recurra.store import Outcome
+from recurra_flows.cli import output
+from recurra_flows.cli.stage_line import stage_line
 
 RECOGNISER = {"accuracy": "accuracy", "macro_f1": "macro F1", "log_loss": "log loss", "ece": "calibration error"}
 GAN = {"tstr": "trained on generated", "trts": "recognised as intended", "frechet": "frechet"}
@@ -24,7 +25,7 @@ class Display:
     def __init__(self, experiment: Experiment, json: bool) -> None:
         self.experiment = experiment
         self.progress = for_stream(sys.stderr)
-        self.console = Console(stderr=json, highlight=False, soft_wrap=True)
+        self.console = output.console(error=json)
         self.run: Run | None = None
         self.width = max(map(len, stages_of(experiment)))
 
@@ -38,15 +39,7 @@ class Display:
 
     def stage_done(self, role: str, outcome: Outcome) -> None:
         """A line: the stage's role, whether it was a hit, its seconds, and why."""
-        style = "green" if outcome.hit else "yellow"
-        self.console.print(
-            Text.assemble(
-                f"{role:<{self.width}}  ",
-                (f"{outcome.cache:<4}", style),
-                (f"  {duration(outcome.seconds):>12}", "cyan"),
-                f"  {outcome.why}",
-            )
-        )
+        self.console.print(stage_line(role, self.width, outcome))
 
     def finished(self, run: Run) -> None:
         """Its metrics and its report."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recurra.errors import InputError
 from recurra_flows.cli import output
+from recurra_flows.cli.planned import perform
+from recurra_flows.cli.stage_line import stage_line
 
 if TYPE_CHECKING:
     from recurra.home import Home
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from recurra.store import Outcome
     from recurra.sweep.plan import Plan
     from recurra.sweep.record import Sweep
+
+ROLE = 13
+"""Width of a stage's role: of `best-evaluate`."""
 
 
 def sweep(
@@ -61,17 +66,12 @@ def _sweep(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool) -> 
     from recurra_flows.sweeping import execute
 
     home.made()
-    with output.reserved(json):
-        display = Display(plan, json)
-        try:
-            done = execute(home, plan, display, jobs, file, output.DEBUG.get())
-        except BaseException as error:
-            display.board.close()
-            if display.sweep:
-                mended = "once that is mended " if isinstance(error, InputError) else ""
-                output.say(f"sweep {display.sweep.id} did not end; {mended}the same command goes on with it")
-            raise
-        display.finished(done)
+    done = perform(
+        json,
+        lambda: Display(plan, json),
+        lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get()),
+        "it",
+    )
     if json:
         output.emit(summary(done))
     return 0
@@ -81,14 +81,12 @@ class Display:
     """Shows a sweep; on standard error where standard output is a program's."""
 
     def __init__(self, plan: Plan, json: bool) -> None:
-        from rich.console import Console
-
         from recurra.board import board_for_stream
 
         self.plan, self.board = plan, board_for_stream(sys.stderr)
         self.progress = self.board.part("")
-        self.console = Console(stderr=json, highlight=False, soft_wrap=True)
-        self.sweep: Sweep | None = None
+        self.console = output.console(error=json)
+        self.record: Sweep | None = None
 
     def part(self, role: str) -> Progress:
         """A part of the board; of a trial by its number."""
@@ -98,7 +96,7 @@ class Display:
         """Its name, and what it searches."""
         from rich.text import Text
 
-        self.sweep, plan = sweep, self.plan
+        self.record, plan = sweep, self.plan
         at_once = f", {jobs} at once" if jobs > 1 else ""
         what = f"  {plan.trials} trials ({plan.sampler}){at_once}  "
         self.console.print(Text.assemble((plan.experiment.name, "bold"), what, (f"sweep {sweep.id}", "dim")))
@@ -107,21 +105,18 @@ class Display:
 
     def stage_done(self, role: str, outcome: Outcome) -> None:
         """A line: the stage's role, whether it was a hit, its seconds, and why. Trials have lines of their own."""
-        from rich.text import Text
+        if not role.startswith("trial-"):
+            self.console.print(stage_line(role, ROLE, outcome))
 
-        from recurra.progress import duration
-
-        if role.startswith("trial-"):
-            return
-        style = "green" if outcome.hit else "yellow"
-        line = (f"{role:<13}  ", (f"{outcome.cache:<4}", style), (f"  {duration(outcome.seconds):>12}", "cyan"))
-        self.console.print(Text.assemble(*line, f"  {outcome.why}"))
+    def close(self) -> None:
+        """Takes bars away."""
+        self.board.close()
 
     def finished(self, sweep: Sweep) -> None:
         """Its answer, its report and the best trial's file."""
         from rich.text import Text
 
-        self.board.close()
+        self.close()
         self.console.print(Text.assemble("\n", (sweep.record["answer"], "bold")))
         best = ("best   ", (sweep.record["best"], "bold"), "  (`recurra run` takes it as it is)")
         self.console.print(Text.assemble(*best))

@@ -1,12 +1,48 @@
-"""Rules for all tests: real data where it is, and one framework in a process."""
+"""Rules for all tests: real data where it is, one framework in a process, no connection that leaves this machine."""
 
 from __future__ import annotations
 
+import os
+import runpy
 from pathlib import Path
+from tempfile import mkstemp
 
 import pytest
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+LOOPBACK = Path(__file__).parent / "loopback"
+CONNECTIONS = "RECURRA_TEST_CONNECTIONS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """This process, and all Python that it starts, is refused what would leave this machine."""
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit it
+        descriptor, os.environ[CONNECTIONS] = mkstemp(prefix="recurra-connections-")
+        os.close(descriptor)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LOOPBACK), os.environ.get("PYTHONPATH")]))
+    runpy.run_path(str(LOOPBACK / "sitecustomize.py"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A connection that was refused fails the session, also where what tried it went on without."""
+    if not hasattr(session.config, "workerinput") and _refused() and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names them."""
+    for line in _refused():
+        terminalreporter.write_line(f"left this machine, or would have: {line}", red=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The record goes."""
+    if not hasattr(config, "workerinput"):
+        Path(os.environ.pop(CONNECTIONS)).unlink(missing_ok=True)
+
+
+def _refused() -> list[str]:
+    return Path(os.environ[CONNECTIONS]).read_text().splitlines()
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,12 @@ def plain_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def plain_python_path(plain_path: Path) -> str:
+    """PYTHONPATH for a process that has the backend `plain`."""
+    return os.pathsep.join([str(plain_path), os.environ["PYTHONPATH"]])
+
+
 def _install(folder: Path, name: str, code: str, group: str) -> None:
     (folder / f"{name}_backend.py").write_text(code)
     info = folder / f"{name}_backend-1.dist-info"
@@ -188,7 +194,7 @@ def prefect_api() -> Iterator[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, plain_path: Path, plain_python_path: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with a home folder and leases of its own, no GPUs, and the backend `plain`.
 
     Experiments: a recogniser in e.yaml, a GAN in g.yaml, a recogniser that takes the GAN's samples in a.yaml.
@@ -198,7 +204,7 @@ def place(tmp_path: Path, plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     monkeypatch.setenv("RECURRA_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("RECURRA_DEVICES", "none")
-    monkeypatch.setenv("PYTHONPATH", str(plain_path))
+    monkeypatch.setenv("PYTHONPATH", plain_python_path)
     monkeypatch.syspath_prepend(str(plain_path))
     (tmp_path / "e.yaml").write_text(
         "backend: plain\ndata: {source: digits}\ntrain: {epochs: 2}\nevaluate: {bootstrap: 10}\n"

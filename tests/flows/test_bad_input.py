@@ -374,7 +374,7 @@ for folder, loss, arguments in json.load(sys.stdin):
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory, plain_path: Path, prefect_api: str) -> dict[str, Any]:
+def ended(tmp_path_factory: pytest.TempPathFactory, plain_python_path: str, prefect_api: str) -> dict[str, Any]:
     """For each of RUNS: exit status, standard error, the run's record."""
     place, calls = tmp_path_factory.mktemp("runs"), []
     for kind, (make, overrides, _) in RUNS.items():
@@ -383,7 +383,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, plain_path: Path, prefect_ap
         make(folder)
         (folder / "e.yaml").write_text("backend: plain\ndata: {source: source}\ntrain: {epochs: 1}\n")
         calls.append([str(folder), "nan" if kind == "an exploding loss" else "0.5", ["run", "e.yaml", *overrides]])
-    env = {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(place / "prefect"), "PYTHONPATH": str(plain_path)}
+    env = {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(place / "prefect"), "PYTHONPATH": plain_python_path}
     done = subprocess.run(
         [sys.executable, "-c", ONE_BY_ONE],
         input=json.dumps(calls),

@@ -34,7 +34,7 @@ def _hits(done: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, plain_path: Path, prefect_api: str, gan_file: str) -> Path:
+def first(tmp_path_factory: pytest.TempPathFactory, plain_python_path: str, prefect_api: str, gan_file: str) -> Path:
     """A folder where `recurra run g.yaml` was run; what it printed is in answer.json."""
     folder = tmp_path_factory.mktemp("gan")
     (folder / "g.yaml").write_text(gan_file)
@@ -43,7 +43,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, plain_path: Path, prefect_ap
         "RECURRA_HOME": str(folder / "home"),
         "PREFECT_API_URL": prefect_api,
         "PREFECT_HOME": str(folder / "prefect"),
-        "PYTHONPATH": str(plain_path),
+        "PYTHONPATH": plain_python_path,
     }
     code = "import sys; from recurra_flows.cli import main; sys.exit(main(['run', 'g.yaml', '--json']))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from recurra.experiment import Model, Train
+if TYPE_CHECKING:  # listing plugins imports this module, and need not wait for the experiment file's
+    from recurra.experiment import Model, Train
 
 CONTRACT = 1
 """The version of this contract. A backend states the versions that it was written for (`Backend.contract`)."""
@@ -254,7 +255,7 @@ class Backend(Protocol):
     contract: tuple[int, int]
     """First and last version of the contract that this backend was written for."""
     capabilities: frozenset[str]
-    """Of: cnn, rnn, fusion, gan, exact-resume, bf16, data-parallel."""
+    """Of: cnn, rnn, fusion, gan, exact-resume, bf16, data-parallel; float64 has the kit compare strictly."""
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that a run should record: the framework's version, threads, device libraries."""

@@ -23,6 +23,15 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def allowed_threads() -> int:
+    """Threads that this process should compute with: what a lease (or the user) set OMP_NUM_THREADS to, or all cores.
+
+    For backends whose framework reads another variable.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is for nested regions
+    return int(first) if first.isdecimal() and int(first) else usable_cores()
+
+
 def environment() -> dict[str, str]:
     """Name -> value, all text. Imports no framework."""
     return {

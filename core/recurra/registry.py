@@ -6,7 +6,11 @@ share a name; here such a plugin is one row with its reason.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
+import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 BACKENDS = "recurra.backends"
 PLUGINS = "recurra.plugins"
+DENY = "RECURRA_PLUGINS_DENY"
+"""Names of plugins, or of distributions with all their plugins, that are never imported; separated by commas."""
+ALLOW = "RECURRA_PLUGINS_ALLOW"
+"""Where it is set: nothing but these is imported."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Entry:
     extras: tuple[str, ...]
     clash: str = ""
     """The other distributions that use the same name."""
+    blocked: str = ""
+    """The setting that keeps it from being imported."""
 
     @cached_property
     def versions(self) -> dict[str, str]:
@@ -68,8 +78,10 @@ class Entry:
     @property
     def problem(self) -> str:
         """Why it cannot be used, with the command that mends it; empty where nothing is known to be wrong."""
+        if self.blocked:
+            return f"blocked by {self.blocked}"
         if self.clash:
-            return f"the name is also used by {self.clash}; uninstall one of them"
+            return f"the name is also used by {self.clash}; uninstall one of them, or name one in {DENY}"
         if self.missing:
             return f"{', '.join(self.missing)} not installed: {self.remedy}"
         return ""
@@ -90,16 +102,33 @@ def _extra_requirements(point: EntryPoint) -> tuple[str, ...]:
     )
 
 
+def _normal(name: str) -> str:
+    """Equal for all the ways to write the name of one distribution."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _blocked(name: str, distribution: str) -> str:
+    """The setting that blocks a plugin, in words; empty where none does. Nothing is imported to find out."""
+    own = {_normal(name), _normal(distribution)}
+    for setting, blocks in ((DENY, True), (ALLOW, False)):
+        text = os.environ.get(setting, "")
+        named = {_normal(each) for each in text.split(",") if each.strip()}
+        if named and bool(own & named) == blocks:
+            return f"{setting}={text}"
+    return ""
+
+
 def entries(group: str = BACKENDS) -> list[Entry]:
     """Every installed plugin of the group, by name. Reads metadata only."""
     # One distribution can be on the path twice (an editable install beside a wheel): it does not clash with itself.
     points = {(p.name, p.value, p.dist.name if p.dist else "?"): p for p in entry_points(group=group)}
     owners: dict[str, list[str]] = {}
     for name, _, owner in points:
-        owners.setdefault(name, []).append(owner)
+        if not _blocked(name, owner):
+            owners.setdefault(name, []).append(owner)
     found = []
     for (name, _, owner), point in points.items():
-        others = Counter(owners[name]) - Counter([owner])
+        others = Counter(owners.get(name, [])) - Counter([owner])
         found.append(
             Entry(
                 name,
@@ -110,6 +139,7 @@ def entries(group: str = BACKENDS) -> list[Entry]:
                 _extra_requirements(point),
                 tuple(point.extras),
                 ", ".join(sorted(others.elements())),
+                _blocked(name, owner),
             )
         )
     return sorted(found, key=lambda entry: (entry.name, entry.distribution))
@@ -118,11 +148,11 @@ def entries(group: str = BACKENDS) -> list[Entry]:
 def backend_entry(name: str) -> Entry:
     """The entry of the backend of that name; an InputError that says what is there, or what to install."""
     known = entries()
-    for entry in known:
-        if entry.name == name:
-            if entry.problem:
-                raise InputError(f"backend '{name}' cannot be used: {entry.problem}")
-            return entry
+    # Of two that share the name, one that is blocked is passed over.
+    for entry in sorted((entry for entry in known if entry.name == name), key=lambda entry: bool(entry.blocked)):
+        if entry.problem:
+            raise InputError(f"backend '{name}' cannot be used: {entry.problem}")
+        return entry
     names = [entry.name for entry in known]
     raise InputError(
         f"backend '{name}' is not installed; installed: {', '.join(names) or 'none'}.{nearest(name, names)}"
@@ -132,36 +162,61 @@ def backend_entry(name: str) -> Entry:
 
 def _load(entry: Entry) -> ModuleType:
     try:
-        return importlib.import_module(entry.module)
-    except Exception as error:
+        # What it prints is not what a program that reads our output waits for.
+        with contextlib.redirect_stdout(sys.stderr):
+            return importlib.import_module(entry.module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too
+        text = " ".join(f"{type(error).__name__}: {error}".split())
         raise RecurraError(
-            f"plugin '{entry.name}' ({entry.distribution} {entry.version}) cannot be imported:"
-            f" {type(error).__name__}: {error}"
+            f"plugin '{entry.name}' ({entry.distribution} {entry.version}) cannot be imported: {text}"
         ) from error
 
 
 def load_backend(name: str) -> Backend:
     """The backend of that name, its contract checked. Imports its entry module, and no framework."""
     entry = backend_entry(name)
+    backend = handed_over(entry)
+    problem = unfit(backend, entry)
+    if problem:
+        raise RecurraError(problem)
+    return backend
+
+
+def handed_over(entry: Entry) -> Backend:
+    """What the plugin's hook hands over, whether or not it fits; a RecurraError where it cannot be had."""
     plugins, module = pluggy.PluginManager(hookspecs.PROJECT), _load(entry)
     plugins.add_hookspecs(hookspecs)
     try:
         plugins.register(module, name=entry.name)
         backend: Any = plugins.hook.recurra_backend()
         if backend is None:
-            raise RecurraError(f"plugin '{name}' ({entry.module}) has no recurra_backend hook, or it returned None")
+            raise RecurraError(
+                f"plugin '{entry.name}' ({entry.module}) has no recurra_backend hook, or it returned None"
+            )
         first, last = backend.contract
+        if not (isinstance(first, int) and isinstance(last, int) and isinstance(backend.name, str)):
+            raise TypeError("its name is no text, or its contract not two whole numbers")
     except (RecurraError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RecurraError(f"plugin '{name}' ({entry.module}) does not hand over a backend: {text}") from error
+        raise RecurraError(f"plugin '{entry.name}' ({entry.module}) does not hand over a backend: {text}") from error
+    return backend
+
+
+def unfit(backend: Backend, entry: Entry) -> str:
+    """Why this recurra cannot use the backend; empty where it can."""
+    first, last = backend.contract
     if not first <= CONTRACT <= last:
-        raise RecurraError(
-            f"backend '{name}' ({entry.distribution} {entry.version}) was written for contract {first} to {last};"
+        return (
+            f"backend '{entry.name}' ({entry.distribution} {entry.version}) was written for contract {first} to {last};"
             f" this recurra has contract {CONTRACT}: upgrade the older of the two"
         )
-    return backend
+    if backend.name != entry.name:
+        return f"plugin '{entry.name}' ({entry.module}) hands over a backend that calls itself '{backend.name}'"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -195,26 +250,37 @@ class Extension:
 
 def extensions(more: Iterable[object] = ()) -> Extension:
     """Loads every plugin of the group `recurra.plugins`, and those in `more`; a failing one is a line in `problems`."""
-    problems: list[str] = []
     plugins = pluggy.PluginManager(hookspecs.PROJECT)
     plugins.add_hookspecs(hookspecs)
-    for entry in entries(PLUGINS):
+    problems = _register((entry for entry in entries(PLUGINS) if not entry.blocked), plugins)
+    for plugin in more:
+        plugins.register(plugin)
+    return Extension(plugins, problems + _misspelt(plugins))
+
+
+def extension_problems(entry: Entry) -> list[str]:
+    """What is wrong with one plugin of the group `recurra.plugins`, found by loading it."""
+    plugins = pluggy.PluginManager(hookspecs.PROJECT)
+    plugins.add_hookspecs(hookspecs)
+    return _register([entry], plugins) + _misspelt(plugins)
+
+
+def _register(found: Iterable[Entry], plugins: pluggy.PluginManager) -> list[str]:
+    """Loads plugins; why some could not be."""
+    problems = []
+    for entry in found:
         try:
             plugins.register(_load(entry), name=f"{entry.distribution}:{entry.name}")
         except Exception as error:
             problems.append(" ".join(str(error).split()))
-    for plugin in more:
-        plugins.register(plugin)
-    for _, plugin in plugins.list_name_plugin():
-        if plugin is not None:
-            problems += _misspelt(plugins, plugin)
-    return Extension(plugins, problems)
+    return problems
 
 
-def _misspelt(plugins: pluggy.PluginManager, plugin: object) -> list[str]:
+def _misspelt(plugins: pluggy.PluginManager) -> list[str]:
     known = [name for name in vars(hookspecs) if name.startswith("recurra_")]
-    unknown = [caller.name for caller in plugins.get_hookcallers(plugin) or () if not caller.has_spec()]
     return [
-        f"plugin '{plugins.get_name(plugin)}' implements '{name}', which is no hook.{nearest(name, known)}"
-        for name in unknown
+        f"plugin '{name}' implements '{caller.name}', which is no hook.{nearest(caller.name, known)}"
+        for name, plugin in plugins.list_name_plugin()
+        for caller in plugins.get_hookcallers(plugin) or ()
+        if not caller.has_spec()
     ]

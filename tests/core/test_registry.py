@@ -68,6 +68,8 @@ def test_an_unknown_backend_names_the_nearest() -> None:
     ("code", "reason"),
     [
         ("raise SystemError('boom')", "cannot be imported: SystemError: boom"),
+        ("raise SystemExit('bye')", "cannot be imported: SystemExit: bye"),
+        (GOOD.format(contract=(1, 1)).replace("mine", "yours"), "calls itself 'yours'"),
         ("x = (", "cannot be imported: SyntaxError"),
         ("", "has no recurra_backend hook"),
         (GOOD.format(contract=(7, 9)), "was written for contract 7 to 9"),
@@ -96,3 +98,44 @@ def test_a_broken_extension_is_a_problem_and_a_misspelt_hook_is_named(install) -
     problems = extensions().problems
     assert any("bad-reader 1.2) cannot be imported: RuntimeError: no" in line for line in problems)
     assert any("'recurra_reader', which is no hook. Did you mean 'recurra_readers'?" in line for line in problems)
+
+
+def test_a_plugin_that_prints_at_import_leaves_standard_output_alone(install, capsys) -> None:
+    install("mine", "print('chatter')\n" + GOOD.format(contract=(1, 1)))
+    load_backend("mine")
+    assert capsys.readouterr() == ("", "chatter\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("RECURRA_PLUGINS_DENY", "mine"),
+        ("RECURRA_PLUGINS_DENY", "other , Strange_Plugin"),
+        ("RECURRA_PLUGINS_ALLOW", "torch"),
+    ],
+)
+def test_a_blocked_backend_is_listed_refused_and_not_imported(install, monkeypatch, setting: str, value: str) -> None:
+    install("mine", "raise SystemError('imported')")
+    monkeypatch.setenv(setting, value)
+    assert next(entry for entry in entries() if entry.name == "mine").blocked == f"{setting}={value}"
+    with pytest.raises(InputError, match=f"cannot be used: blocked by {setting}"):
+        load_backend("mine")
+    assert load_backend("torch").name == "torch"
+
+
+def test_an_empty_setting_blocks_nothing(install, monkeypatch) -> None:
+    monkeypatch.setenv("RECURRA_PLUGINS_ALLOW", " ,")
+    install("mine", GOOD.format(contract=(1, 1)))
+    assert load_backend("mine").name == "mine"
+
+
+def test_denying_one_of_two_that_share_a_name_leaves_the_other(install, monkeypatch) -> None:
+    install("torch", GOOD.format(contract=(1, 1)), distribution="impostor")
+    monkeypatch.setenv("RECURRA_PLUGINS_DENY", "impostor")
+    assert backend_entry("torch").distribution == "recurra"
+
+
+def test_a_blocked_extension_is_not_loaded(install, monkeypatch) -> None:
+    install("reads", "raise RuntimeError('no')", "bad-reader", group="recurra.plugins")
+    monkeypatch.setenv("RECURRA_PLUGINS_DENY", "reads")
+    assert extensions().problems == []

@@ -18,6 +18,9 @@ class TestOnMyDevices(ParallelSuite):  # skipped where the backend does not clai
     name = "my-backend"
 """
 
+from __future__ import annotations
+
+import recurra.conformance.asserts  # noqa: F401
 from recurra.conformance.gan import GanSuite
 from recurra.conformance.gan_training import GanTrainingSuite
 from recurra.conformance.parallel import ParallelSuite
@@ -25,3 +28,8 @@ from recurra.conformance.suite import BackendSuite
 from recurra.conformance.training import TrainingSuite
 
 __all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "ParallelSuite", "TrainingSuite"]
+
+
+def suite_named(name: str) -> type:
+    """The suite of that name in `__all__`."""
+    return globals()[name]

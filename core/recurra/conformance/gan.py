@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from recurra.conformance import gan_reference
+from recurra.conformance.deviation import assert_close
 from recurra.conformance.gan_subjects import SIDES, Subject
 from recurra.conformance.gan_updates import GanUpdates
 from recurra.conformance.generator import averaged, generate
@@ -51,14 +52,14 @@ class GanSuite(GanUpdates):
         found = gan.generate(latents, labels)
         expected = generate(latents.content, latents.noise, labels, averaged(weights), subject.spec)
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+        assert_close("samples", found, expected, 1e-4, 2e-5)
 
     def test_a_sample_depends_on_nothing_but_its_latents_and_its_label(self, subject: Subject) -> None:
         """Alone, or in the midst of others."""
         gan, (latents, labels) = subject.fresh(), random_latents(subject.spec, 6)
         together = gan.generate(latents, labels)
         alone = gan.generate(Latents(latents.content[2:3], latents.noise[2:3]), labels[2:3])
-        np.testing.assert_allclose(together[2:3], alone, rtol=1e-5, atol=1e-6)
+        assert_close("samples", together[2:3], alone, 1e-5, 1e-6)
 
     def test_judgements_are_those_of_the_reference(self, subject: Subject) -> None:
         """Logits of every frame, and of the clips, against float64."""
@@ -66,12 +67,12 @@ class GanSuite(GanUpdates):
         batches = random_gan_batches(subject.spec, 1, 6)
         x, labels = batches.x[0], batches.y[0]
         found, expected = gan.judge(x, labels), gan_reference.judge(x, labels, weights, subject.spec)
-        np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=2e-5)
+        assert_close("logits of frames", found[0], expected[0], 1e-4, 2e-5)
         assert found[0].dtype == np.float32
         if expected[1] is None or found[1] is None:
             assert found[1] is expected[1]
         else:
-            np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=2e-5)
+            assert_close("logits of clips", found[1], expected[1], 1e-4, 2e-5)
 
     def test_steps_are_the_same_at_once_or_one_by_one(self, subject: Subject) -> None:
         """Three steps in one call or in three, then a smaller last batch: the same bytes, and so twice."""

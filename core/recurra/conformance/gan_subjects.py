@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from recurra.conformance.checks import Suite
 from recurra.conformance.small_gans import GANS, gan_spec_of, random_gan_weights, start
-from recurra.conformance.suite import Suite
 from recurra.contract import GanBackend, GanSpec, RecurrentGan
 from recurra.gan_weights import is_generators, is_trained
 from recurra.registry import load_backend
@@ -34,6 +34,8 @@ def of_side(name: str, side: str) -> bool:
 
 class GanSubjects(Suite):
     """Builds GANs on the backend that `name` says."""
+
+    group = "gan"
 
     @classmethod
     def build(cls, spec: GanSpec) -> RecurrentGan:

@@ -14,7 +14,7 @@ import pytest
 
 from recurra.checkpoint import Checkpoint, read_arrays
 from recurra.config import validate
-from recurra.conformance.suite import Suite
+from recurra.conformance.checks import Suite, slow
 from recurra.conformance.training import Interrupting, bytes_of, interrupt, killed
 from recurra.durable import read_json
 from recurra.errors import RecurraError
@@ -38,8 +38,11 @@ def kept(folder: Path) -> dict[str, bytes]:
     return bytes_of(folder) | {path.name: path.read_bytes() for path in folder.glob("preview-*")}
 
 
+@slow
 class GanTrainingSuite(Suite):
     """Subclass it with `name`, the backend's."""
+
+    group = "gan"
 
     @classmethod
     def experiment(cls, **train_settings: Any) -> Experiment:

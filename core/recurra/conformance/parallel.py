@@ -22,7 +22,9 @@ import numpy as np
 import psutil
 import pytest
 
-from recurra.conformance.suite import NETWORKS, Suite, assert_same_bytes, random_batches, snapshot, spec_of
+from recurra.conformance.checks import Suite, slow
+from recurra.conformance.deviation import assert_close
+from recurra.conformance.networks import NETWORKS, assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.conformance.training import TrainingSuite
 from recurra.contract import Batches, Classifier, ClassifierSpec, ParallelBackend
 from recurra.dataset import Dataset
@@ -56,8 +58,7 @@ def assert_near(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarr
     """Of every array nearly all elements agree, closely."""
     assert found.keys() == expected.keys()
     for name, array in expected.items():
-        close = np.isclose(found[name], array, rtol=1e-3, atol=2e-5)
-        assert close.mean() > 0.98, name
+        assert_close(name, found[name], array, 1e-3, 2e-5, but=0.02)
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ class Subject:
         return start(self.shared, self.spec), start(self.single, self.spec)
 
 
+@slow
 class ParallelSuite(Suite):
     """Subclass it in a test module and set `name`. Devices are the CPU, several times."""
+
+    group = "devices"
 
     @classmethod
     def build(cls, spec: ClassifierSpec, devices: Sequence[str], seed: int = 0) -> Classifier:
@@ -116,12 +120,12 @@ class ParallelSuite(Suite):
         batches = random_batches(subject.spec, 1, batch)
         found, expected = shared.train_steps(batches), single.train_steps(batches)
         assert (found.loss.shape, found.loss.dtype, found.correct.dtype) == ((1,), np.float32, np.int64)
-        np.testing.assert_allclose(found.loss, expected.loss, rtol=LOSS)
+        assert_close("loss", found.loss, expected.loss, LOSS, 0.0)
         assert found.correct.tolist() == expected.correct.tolist()
         states = shared.training_state(), single.training_state()
         for name in (name for name in states[1] if name.startswith("adam.m.")):
             largest = np.abs(states[1][name]).max()
-            assert np.abs(states[0][name] - states[1][name]).max() <= GRADIENT * largest + 1e-9, name
+            assert_close(name, states[0][name], states[1][name], 0.0, GRADIENT * largest + 1e-9)
 
     def test_steps_are_those_of_one_device(self, subject: Subject) -> None:
         """Eight steps, and a smaller last one: records, weights and states."""
@@ -129,7 +133,7 @@ class ParallelSuite(Suite):
         for batches in (random_batches(subject.spec, 8, 7), random_batches(subject.spec, 1, 2, first_step=8)):
             found, expected = shared.train_steps(batches), single.train_steps(batches)
             # A step's rounding is in all that follow it.
-            np.testing.assert_allclose(found.loss, expected.loss, rtol=100 * LOSS)
+            assert_close("losses", found.loss, expected.loss, 100 * LOSS, 0.0)
         assert_near(snapshot(shared), snapshot(single))
         assert int(shared.training_state()["adam.step"]) == 9
 

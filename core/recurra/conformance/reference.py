@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recurra.contract import ClassifierSpec
+from recurra.contract import Batches, ClassifierSpec
 from recurra.experiment import Rnn
 from recurra.optimiser import BETA_1, BETA_2, CLIP_EPSILON, EPSILON
-from recurra.weights import is_kernel
+from recurra.weights import initial_weights, is_kernel
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -145,6 +145,34 @@ def slope(x: np.ndarray, y: np.ndarray, weights: Arrays, spec: ClassifierSpec, n
         moved[name][index] += sign * step
         values.append(loss(x, y, moved, spec))
     return (values[0] - values[1]) / (2 * step)
+
+
+def slope_along(
+    x: np.ndarray, y: np.ndarray, weights: Arrays, spec: ClassifierSpec, name: str, direction: np.ndarray
+) -> float:
+    """The derivative of the loss when one weight moves in a direction, by central differences."""
+    step, exact = 1e-6, {other: array.astype(np.float64) for other, array in weights.items()}
+    ends = [loss(x, y, {**exact, name: exact[name] + sign * step * direction}, spec) for sign in (1, -1)]
+    return (ends[0] - ends[1]) / (2 * step)
+
+
+def gradients(x: np.ndarray, y: np.ndarray, weights: Arrays, spec: ClassifierSpec) -> dict[str, np.ndarray]:
+    """The loss's slope by every entry of every weight. For small networks."""
+    return {
+        name: np.reshape([slope(x, y, weights, spec, name, index) for index in np.ndindex(array.shape)], array.shape)
+        for name, array in weights.items()
+    }
+
+
+def training(batches: Batches, spec: ClassifierSpec) -> np.ndarray:
+    """The loss before each step of a training from the first weights of seed 0: [S] float64. For small networks."""
+    weights: Arrays = initial_weights(spec, 0)
+    moments: Arrays = {f"{kind}.{name}": np.zeros(array.shape) for name, array in weights.items() for kind in "mv"}
+    losses = []
+    for t, (x, y, rate) in enumerate(zip(batches.x, batches.y, batches.learning_rates, strict=True), 1):
+        losses.append(loss(x, y, weights, spec))
+        weights, moments = adam_step(weights, gradients(x, y, weights, spec), moments, t, float(rate))
+    return np.array(losses)
 
 
 def adam_step(

@@ -17,6 +17,7 @@ import pytest
 
 from recurra.checkpoint import Checkpoint, read_arrays
 from recurra.config import validate
+from recurra.conformance.checks import Suite, group, slow
 from recurra.durable import read_json
 from recurra.errors import RecurraError
 from recurra.experiment import Experiment
@@ -82,10 +83,9 @@ def killed(experiment: Experiment, dataset: Path, folder: Path, judge: Path | No
         child.wait()
 
 
-class TrainingSuite:
+@slow
+class TrainingSuite(Suite):
     """Subclass it with `name`, the backend's."""
-
-    name: str
 
     @classmethod
     def experiment(cls, **train_settings: Any) -> Experiment:
@@ -137,6 +137,7 @@ class TrainingSuite:
         best = max(history, key=lambda row: row["val_accuracy"])
         assert history[record["best_epoch"] - 1]["val_accuracy"] == best["val_accuracy"]
 
+    @group("resume")
     def test_an_interrupted_training_ends_in_the_same_bytes(self, trained: Callable[..., Path]) -> None:
         """Stopped four times between steps, then finished."""
         experiment = self.experiment()
@@ -146,6 +147,7 @@ class TrainingSuite:
                 trained(experiment, "other", Interrupting(calls))
         assert bytes_of(trained(experiment, "other")) == undisturbed
 
+    @group("resume")
     def test_a_training_stopped_in_its_validation_ends_in_the_same_bytes(
         self, trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -158,6 +160,7 @@ class TrainingSuite:
                 trained(experiment, "other")
         assert bytes_of(trained(experiment, "other")) == undisturbed
 
+    @group("resume")
     def test_a_killed_training_ends_in_the_same_bytes(
         self, digits: Path, tmp_path: Path, trained: Callable[..., Path]
     ) -> None:
@@ -169,6 +172,7 @@ class TrainingSuite:
         assert (tmp_path / "killed" / "partial" / CHECKPOINT).exists()
         assert bytes_of(trained(experiment, "killed/partial")) == undisturbed
 
+    @group("resume")
     def test_a_damaged_checkpoint_is_set_aside_and_the_training_starts_again(
         self, trained: Callable[..., Path], tmp_path: Path
     ) -> None:

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from recurra.errors import InputError, nearest
 from recurra.experiment import Experiment, Part
 
+M = TypeVar("M", bound=BaseModel)
 _LARGEST = 1_000_000
 """Bytes; an experiment file is a page of text."""
 _MOST_VALUES = 100_000
@@ -37,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     """The experiment that the file and the overrides (`train.epochs=20`) describe; an InputError in one line."""
-    values = _read(path)
+    values = read_fields(path, "an experiment file", "`data:` and `model:`")
     values.setdefault("name", _slug(path.stem))
     for override in overrides:
         apply_override(values, override)
@@ -46,30 +47,36 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
 
 def validate(values: dict[str, Any], origin: str) -> Experiment:
     """The experiment that the values describe; an InputError that names `origin` and the first wrong fields."""
+    return validated(Experiment, values, origin)
+
+
+def validated(whole: type[M], values: Any, origin: str) -> M:
+    """The model of that class; an InputError that names `origin` and the first wrong fields."""
     try:
-        return Experiment.model_validate(values)
+        return whole.model_validate(values)
     except ValidationError as error:
-        lines = [_line(fault) for fault in error.errors()]
+        lines = [_line(fault, whole) for fault in error.errors()]
         more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
         raise InputError(f"{origin}: {'; '.join(lines[:3])}{more}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_fields(path: Path, noun: str, such_as: str) -> dict[str, Any]:
+    """The fields in a YAML file, which is `noun` and has fields `such_as`; an InputError where it holds none."""
     try:
         if path.stat().st_size > _LARGEST:
-            raise InputError(f"{path}: {path.stat().st_size:,} bytes is too long for an experiment file")
+            raise InputError(f"{path}: {path.stat().st_size:,} bytes is too long for {noun}")
         values = _loaded(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = nearest(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
-        raise InputError(f"{path}: no such experiment file.{near}") from None
+        raise InputError(f"{path}: no such {noun.split(' ', 1)[1]}.{near}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text, expected an experiment file (YAML)") from None
+        raise InputError(f"{path}: not UTF-8 text, expected {noun} (YAML)") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read as an experiment file ({error.strerror or error})") from None
+        raise InputError(f"{path}: cannot be read as {noun} ({error.strerror or error})") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected fields such as `data:` and `model:`, found {_kind(values)}")
+        raise InputError(f"{path}: expected fields such as {such_as}, found {_kind(values)}")
     return values
 
 
@@ -123,26 +130,30 @@ def apply_override(values: dict[str, Any], override: str) -> None:
 
 def _parts(annotation: Any) -> list[type[BaseModel]]:
     """The models that an annotation admits (`EarlyStopping | None` -> EarlyStopping)."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and not typing.get_args(annotation) and issubclass(annotation, BaseModel):
         return [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         return [part for inner in typing.get_args(annotation) for part in _parts(inner)]
     return []
 
 
-def _fields(location: Sequence[Any]) -> list[str]:
-    """The names of the fields that may stand where `location` ends."""
-    part: type[BaseModel] = Experiment
-    for name in location:
-        field = part.model_fields.get(str(name))
-        inner = _parts(field.annotation) if field else []
+def _fields(location: Sequence[Any], part: type[BaseModel]) -> list[str]:
+    """The names of the fields that may stand where `location` ends, within `part`."""
+    names = iter(location)
+    for name in names:
+        field = next((field for own, field in part.model_fields.items() if name in (own, field.alias)), None)
+        annotation = field.annotation if field else None
+        if typing.get_origin(annotation) is dict:  # what its values are; the next name is a key
+            annotation = typing.get_args(annotation)[1]
+            next(names, None)
+        inner = _parts(annotation)
         if not inner:
             return []
         part = inner[0]
-    return list(part.model_fields)
+    return [field.alias or own for own, field in part.model_fields.items()]
 
 
-def _paths(name: str, part: type[BaseModel] = Experiment, above: str = "") -> list[str]:
+def _paths(name: str, part: type[BaseModel], above: str = "") -> list[str]:
     """The dotted names of all fields of that name, such as train.epochs for epochs."""
     found = [f"{above}{name}"] if above and name in part.model_fields else []
     for own, field in part.model_fields.items():
@@ -151,13 +162,13 @@ def _paths(name: str, part: type[BaseModel] = Experiment, above: str = "") -> li
     return found
 
 
-def _line(fault: Any) -> str:
+def _line(fault: Any, whole: type[BaseModel]) -> str:
     location = [name for name in fault["loc"] if not (isinstance(name, str) and name.startswith("function-"))]
     dotted = ".".join(map(str, location)) or "the file"
     if fault["type"] == "extra_forbidden":
-        known = _fields(location[:-1])
-        place = ".".join(map(str, location[:-1])) or "an experiment"
-        elsewhere = _paths(str(location[-1]))
+        known = _fields(location[:-1], whole)
+        place = ".".join(map(str, location[:-1])) or _noun(whole)
+        elsewhere = _paths(str(location[-1]), whole)
         hint = f" Did you mean '{elsewhere[0]}'?" if elsewhere else nearest(str(location[-1]), known)
         hint = hint or f" {place} has: {', '.join(known)}."
         return f"{dotted}: unknown field.{hint}"
@@ -166,16 +177,21 @@ def _line(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ").replace(" after validation", "")
     message = message.replace("tuple", "list").replace("Tuple", "List")
     if fault["type"] == "string_pattern_mismatch":
-        message = f"expected {_described(location)}"
+        message = f"expected {_described(location, whole)}"
     if fault["type"] in ("model_type", "model_attributes_type"):
-        message = f"expected fields ({', '.join(_fields(location))})"
+        message = f"expected fields ({', '.join(_fields(location, whole))})"
     found = fault.get("input")
     shown = "" if isinstance(found, (dict, BaseModel)) else f", found {_short(found)}"
     return f"{dotted}: {message[:1].lower()}{message[1:]}{shown}"
 
 
-def _described(location: Sequence[Any]) -> str:
-    field = Experiment.model_fields.get(str(location[0]))
+def _noun(whole: type[BaseModel]) -> str:
+    name = whole.__name__.lower()
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _described(location: Sequence[Any], whole: type[BaseModel]) -> str:
+    field = whole.model_fields.get(str(location[0])) if location else None
     text = field.description if field and field.description else "another form"
     return text[:1].lower() + text[1:].split(";")[0].rstrip(".")
 

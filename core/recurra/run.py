@@ -62,8 +62,12 @@ class Run:
     def open(cls, home: Home, wanted: str) -> Run:
         """The run of that id, unique beginning of an id, or path; `latest` is the newest.
 
-        A path opens the run in the home that it lies in, whatever `home` is.
+        A path opens the run in the home that it lies in, whatever `home` is. `champion:NAME` is the run in use.
         """
+        if wanted.startswith("champion:"):
+            from recurra.champion.record import champion_run
+
+            return champion_run(home, wanted)
         path = Path(wanted)
         if (path / "run.json").is_file():
             return cls._at(home, path.resolve())

@@ -62,6 +62,8 @@ class RunRecord:
     """All that the run consists of, in order."""
     gan: dict[str, Any] | None = None
     """The experiment of the GAN that `data.augment.gan` named when the run began."""
+    flow_run: str | None = None
+    """The id of the Prefect flow run that has it, or had it last."""
 
 
 @cache

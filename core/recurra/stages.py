@@ -115,6 +115,31 @@ def probe_inputs(experiment: Experiment, dataset: Artifact, training: Artifact) 
     }
 
 
+def challenge_inputs(champion: Experiment, artifacts: Mapping[str, Artifact]) -> Inputs:
+    """What a challenge is made from. `artifacts`: dataset and evaluation, of the new network; and the champion's, whose
+    experiment is `champion`: champion_dataset, champion_training, champion_evaluation.
+    """
+    from recurra.champion.findings import FORMAT
+
+    answers = "predictions.parquet"
+    dataset = artifacts["dataset"]
+    settings = champion.model_dump(mode="json", include={"backend"})
+    precision = {"precision": champion.train.precision}
+    return {
+        "settings": {**settings, "model": champion.model.settings(), "train": precision},
+        "from": {
+            "dataset": dataset.digest,
+            # Where the champion's recipe is another, its pixels come from the source.
+            "source": dataset.inputs["from"].get("source"),
+            "predictions": artifacts["evaluation"].sha256(answers),
+            "champion dataset": artifacts["champion_dataset"].digest,
+            "champion weights": _weights(champion.train, artifacts["champion_training"]),
+            "champion predictions": artifacts["champion_evaluation"].sha256(answers),
+        },
+        "versions": {**_versions(champion), "challenge": FORMAT},
+    }
+
+
 def generate_inputs(experiment: Experiment, dataset: Artifact, training: Artifact, share: float | None) -> Inputs:
     """What generated samples are made from. `share`: as many for each real one; None: as many as judge the GAN."""
     judged = {"evaluate": {"gan": {"per_class": experiment.evaluate.gan.per_class}}}
@@ -298,6 +323,35 @@ def evaluate(
 
     inputs = evaluate_inputs(experiment, dataset, training)
     return store.obtain("evaluate", inputs, make, progress.note, experiment.name)
+
+
+def challenge(
+    experiment: Experiment,
+    champion: Experiment,
+    store: Store,
+    artifacts: Mapping[str, Artifact],
+    progress: Progress | None = None,
+) -> Outcome:
+    """A champion's answers to a new dataset's test split beside the new network's, and how far the data have moved.
+    Imports the framework of the champion's backend. `artifacts` as in `challenge_inputs`.
+    """
+    progress = progress or Silent()
+
+    def make(folder: Path) -> None:
+        from recurra.champion.challenge import Sides, challenge
+
+        sides = Sides(
+            champion,
+            artifacts["champion_dataset"].path,
+            artifacts["champion_training"].file(f"{champion.train.keep}.safetensors"),
+            artifacts["champion_evaluation"].file("predictions.parquet"),
+            artifacts["dataset"].path,
+            artifacts["evaluation"].file("predictions.parquet"),
+        )
+        challenge(sides, lambda: open_source(experiment, store.root.parent), folder, progress)
+
+    inputs = challenge_inputs(champion, artifacts)
+    return store.obtain("challenge", inputs, make, progress.note, experiment.name)
 
 
 def probe(

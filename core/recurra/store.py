@@ -110,6 +110,20 @@ def _file_records(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def _described(stage: str, key: str, folder: Path) -> Artifact:
+    """The artifact in the folder as its manifest describes it; a damaged one where that does not."""
+    try:
+        manifest = read_json(folder / "manifest.json")
+        seal = manifest.pop("sealed")
+        intact = _sealed(manifest)["sealed"] == seal and manifest["schema"] == SCHEMA
+    except (OSError, ValueError, KeyError, AttributeError):
+        intact, manifest = False, {}
+    if not intact:
+        return Artifact(stage, key, folder, {}, {"manifest.json": {"size": -1, "sha256": ""}}, "", "", 0.0)
+    fields = ("inputs", "files", "digest", "created", "seconds")
+    return Artifact(stage, key, folder, **{name: manifest[name] for name in fields})
+
+
 def damage(artifact: Artifact) -> str | None:
     """What is wrong with the artifact's files, in words; None where every byte is as recorded."""
     for name, record in artifact.files.items():
@@ -149,18 +163,7 @@ class Store:
     def peek(self, stage: str, key: str) -> Artifact | None:
         """The artifact as its manifest describes it, its files unchecked; None where there is none."""
         folder = self.place(stage, key)
-        if not folder.is_dir():
-            return None
-        try:
-            manifest = read_json(folder / "manifest.json")
-            seal = manifest.pop("sealed")
-            intact = _sealed(manifest)["sealed"] == seal and manifest["schema"] == SCHEMA
-        except (OSError, ValueError, KeyError, AttributeError):
-            intact, manifest = False, {}
-        if not intact:
-            return Artifact(stage, key, folder, {}, {"manifest.json": {"size": -1, "sha256": ""}}, "", "", 0.0)
-        fields = ("inputs", "files", "digest", "created", "seconds")
-        return Artifact(stage, key, folder, **{name: manifest[name] for name in fields})
+        return _described(stage, key, folder) if folder.is_dir() else None
 
     def find(self, stage: str, key: str) -> Artifact | None:
         """The artifact, every byte checked. A damaged one is set aside with its reason, and is then not found."""
@@ -212,6 +215,29 @@ class Store:
             shutil.rmtree(self.partial(stage, key), ignore_errors=True)
             return Outcome(artifact, False, why, time.monotonic() - start)
 
+    def adopt(self, stage: str, key: str, digest: str, fetch: Callable[[Path], None], name: str = "") -> Artifact:
+        """The artifact of that digest, which was made elsewhere: found, or brought by `fetch(folder)`, which fills an
+        empty folder with its files and its manifest. One of the same name and another digest makes way.
+
+        A RecurraError where what was brought is not what was made.
+        """
+        with self.lock(stage, key):
+            found = self._examined(stage, key)
+            if found is not None and found.digest == digest:
+                return found
+            with self.draft(stage, key) as folder, self.draft(stage, key) as former:
+                fetch(folder)
+                brought = _described(stage, key, folder)
+                wrong = damage(brought)
+                if wrong or (brought.digest, key_of(brought.inputs)) != (digest, key):
+                    wrong = wrong or "it is another one"
+                    raise RecurraError(f"{stage}: artifact {key} did not come here as it was made ({wrong}); run again")
+                fsync_tree(folder)
+                if found is not None:
+                    found.path.rename(former / "replaced")
+                self._place(stage, key, brought.inputs, folder, brought.created, name)
+                return _described(stage, key, self.place(stage, key))
+
     @contextmanager
     def lock(self, stage: str, key: str, waiting: Callable[[str], None] = _unheard) -> Iterator[None]:
         """Holds the artifact's name; the kernel frees it however the holder ends."""
@@ -253,15 +279,19 @@ class Store:
         }
         write_json(folder / "manifest.json", _sealed(json.loads(json.dumps(manifest))))
         fsync_tree(folder)
+        self._place(stage, key, inputs, folder, created, name)
+        artifact = self.peek(stage, key)
+        if artifact is None:
+            raise RecurraError(f"{self.place(stage, key)} vanished while it was being made")
+        return artifact
+
+    def _place(self, stage: str, key: str, inputs: Inputs, folder: Path, created: str, name: str) -> None:
+        """Renames a whole artifact into its place, and remembers what it was made from."""
         place = self.place(stage, key)
         place.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(place)
         fsync_folder(place.parent)
         self._remember(stage, key, inputs, created, name)
-        artifact = self.peek(stage, key)
-        if artifact is None:
-            raise RecurraError(f"{place} vanished while it was being made")
-        return artifact
 
     def _remember(self, stage: str, key: str, inputs: Inputs, created: str, name: str) -> None:
         shelf = self.root / "inputs" / stage

@@ -99,7 +99,8 @@ def _is_frames(root: str, path: str, stills: list[str]) -> bool:
     return extension(first) not in decode.MOVING or not _moves(os.path.join(root, first))
 
 
-def _clips_in(root: str, folder: Folder, is_top: bool) -> Iterator[Entry]:
+def clips_in(root: str, folder: Folder, is_top: bool) -> Iterator[Entry]:
+    """The clips right in a folder; one of still images is a clip itself, unless it is the top."""
     names = [name for name in folder.files if extension(name) in decode.EXTENSIONS or extension(name) == ".npy"]
     stills = [name for name in names if extension(name) not in _ALONE]
     if stills and not is_top and _is_frames(root, folder.path, stills):
@@ -127,7 +128,7 @@ def search(root: str, path: str, kind: Kind, top_is_clip: bool = False) -> Found
                 elif kind == "image":
                     found.images.append(where)
             if kind == "clip":
-                found.clips += _clips_in(root, folder, folder.path == path and not top_is_clip)
+                found.clips += clips_in(root, folder, folder.path == path and not top_is_clip)
     except OSError as error:
         if is_of_the_machine(error):
             raise

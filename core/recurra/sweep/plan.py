@@ -86,13 +86,33 @@ def planned(
     `trials`: left out 30, of a grid all combinations. InputError: what cannot be swept, with the field's name.
     """
     overrides, swept = separated(settings)
-    experiment = load_experiment(file, overrides)
+    return _of(load_experiment(file, overrides), swept, str(file), trials, sampler, prune)
+
+
+def of_space(
+    experiment: Experiment,
+    space: Sequence[str],
+    trials: int | None = None,
+    sampler: Sampler = "tpe",
+    prune: bool = True,
+) -> Plan:
+    """As `planned`, of an experiment that is there; `space` has what varies and nothing else."""
+    fixed, swept = separated(space)
+    if fixed or not swept:
+        found = f"found '{fixed[0]}', which does not vary" if fixed else "found none"
+        raise InputError(f"space: expected FIELD=A..B or FIELD=X,Y, such as train.learning_rate=1e-4..1e-2, {found}")
+    return _of(experiment, swept, experiment.name, trials, sampler, prune)
+
+
+def _of(
+    experiment: Experiment, swept: Sequence[Dimension], origin: str, trials: int | None, sampler: Sampler, prune: bool
+) -> Plan:
     _recognises(experiment)
     if trials is not None and not 1 <= trials <= MOST:
         raise InputError(f"--trials {trials}: expected 1 to {MOST:,}")
     plan = Plan(
         experiment=experiment,
-        space=checked(experiment, swept, str(file)),
+        space=checked(experiment, swept, origin),
         sampler=sampler,
         prune=prune,
         trials=trials or TRIALS,

@@ -26,7 +26,7 @@ $(READY): constraints.txt pyproject.toml
 		{ echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	@echo "Making the environment in $(VENV) (some minutes, once)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[torch,tensorflow,dev]"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[torch,tensorflow,ray,plugins,dev]"
 	@touch $@
 
 demo: env

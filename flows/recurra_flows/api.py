@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra_flows.choices import prefect_choice
+from recurra_flows.up_record import standing
 from recurra_flows.worker_process import end
 
 PATIENCE = 300.0
@@ -37,8 +38,29 @@ def settle(home: Home, debug: bool = False) -> None:
     }
     if not _can_write(prefect_home()):
         wanted["PREFECT_HOME"] = str(home.path / "prefect")
+    elif not prefect_choice("home") and not chosen_database():
+        # With the runs that it tells of, so that `recurra up` shows them all.
+        wanted["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home.path}/prefect/prefect.db"
+        with suppress(OSError):  # whoever needs it says what is wrong with the folder
+            (home.path / "prefect").mkdir(parents=True, exist_ok=True)
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    if chosen_url() is None and (up := standing(home)) is not None and up.own and answers(up.api):
+        os.environ["PREFECT_API_URL"] = up.api
+        call_directly("127.0.0.1", "localhost")
+
+
+def chosen_database() -> str | None:
+    """What the user chose as the database of Prefect's server; None for nothing."""
+    names = (("server", "connection_url"), ("api", "connection_url"), ("server", "driver"))
+    return next((chosen for owner, name in names if (chosen := prefect_choice(owner, "database", name))), None)
+
+
+def keeps_database(home: Home) -> bool:
+    """Whether a server of our own keeps its database in the home, and so tells of nothing else. After `settle`."""
+    place = Path(home.path, "prefect")
+    chosen = chosen_database()
+    return chosen.endswith(f"//{place}/prefect.db") if chosen else prefect_home().is_relative_to(home.path)
 
 
 def prefect_home() -> Path:
@@ -65,27 +87,35 @@ def serve(note: Callable[[str], None]) -> Callable[[], None]:
     with suppress(OSError):  # Prefect makes the folder, but not those above it, and says what is wrong with it
         prefect_home().mkdir(mode=0o700, parents=True, exist_ok=True)
     if chosen := chosen_url():
-        return lambda: _reach(chosen)
+        return lambda: reach(chosen)
     printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-        server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "recurra_flows.server", str(listening.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listening.fileno()],
-            start_new_session=True,
-        )
+        server = start("recurra_flows.server", listening, printed)
     # The socket is now the server's alone, so that a call is refused, not kept waiting, when the server is dead.
     os.environ["PREFECT_API_URL"] = url
-    _call_directly("127.0.0.1", "localhost")
+    call_directly("127.0.0.1", "localhost")
     # Prefect sends its last logs when Python exits. This comes after, because it is registered before Prefect's import.
     atexit.register(end, server)
-    return lambda: _wait(server, url, printed, note)
+    return lambda: wait(server, url, printed, note)
 
 
-def _call_directly(*hosts: str) -> None:
+def start(
+    module: str, listening: socket.socket, printed: IO[bytes], env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """A server on that socket, in a process that ends with this one; what it prints goes to a file."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, str(listening.fileno())],
+        stdin=subprocess.PIPE,
+        stdout=printed,
+        stderr=subprocess.STDOUT,
+        pass_fds=[listening.fileno()],
+        env={**os.environ, **(env or {})},
+        start_new_session=True,
+    )
+
+
+def call_directly(*hosts: str) -> None:
     """No proxy for these: one for the world outside does not know this machine's own ports."""
     exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     names = [name.strip() for name in exempt.split(",") if name.strip()]
@@ -107,7 +137,8 @@ def answers(url: str, seconds: float = 3.0) -> bool:
         return False
 
 
-def _reach(url: str) -> None:
+def reach(url: str) -> None:
+    """Returns where the API that the user chose answers; a RecurraError where it does not."""
     if not answers(url, 10.0):
         raise RecurraError(
             f"the Prefect API {url} does not answer; start it (`prefect server start`), or unset PREFECT_API_URL"
@@ -115,7 +146,8 @@ def _reach(url: str) -> None:
         )
 
 
-def _wait(server: subprocess.Popen[bytes], url: str, printed: Any, note: Callable[[str], None]) -> None:
+def wait(server: subprocess.Popen[bytes], url: str, printed: IO[bytes], note: Callable[[str], None]) -> None:
+    """Returns when the server answers; a RecurraError where it does not. `note` is told of a long wait."""
     start, told = time.monotonic(), False
     while time.monotonic() - start < PATIENCE:
         if server.poll() is not None:
@@ -131,7 +163,7 @@ def _wait(server: subprocess.Popen[bytes], url: str, printed: Any, note: Callabl
     )
 
 
-def _death(printed: Any) -> str:
+def _death(printed: IO[bytes]) -> str:
     printed.seek(0)
     lines = [line for line in printed.read().decode(errors="replace").splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "it printed nothing")

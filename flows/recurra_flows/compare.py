@@ -122,7 +122,7 @@ def _failure(failures: Mapping[str, Exception]) -> RecurraError:
     return raised
 
 
-@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.comparison_inputs))
+@task(name="conclude", task_run_name="conclude", retries=0, **cached(concluding.STAGE, concluding.comparison_inputs))
 def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """The comparison's numbers and its page. `artifacts`: all that its runs and probes made, by role."""
     store = next(iter(artifacts.values())).store

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from recurra import stages
 from recurra.comparison.plan import Plan
 from recurra.comparison.record import Comparison
+from recurra.experiment import Experiment
 from recurra.home import Home
 from recurra.progress import Progress
+from recurra.registry import entries
 from recurra.store import Outcome
 from recurra_flows import api
-from recurra_flows.leased import room, share
+from recurra_flows.machines import Machines, Wanted
 from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch
@@ -37,6 +40,12 @@ class Spectator(Protocol):
         ...
 
 
+def installed(experiment: Experiment) -> list[str]:
+    """The backends that can be used, the experiment's own first."""
+    others = [entry.name for entry in entries() if not entry.problem and entry.name != experiment.backend]
+    return [experiment.backend, *others]
+
+
 def execute(
     home: Home,
     plan: Plan,
@@ -44,22 +53,30 @@ def execute(
     jobs: int | None = None,
     file: Path | None = None,
     debug: bool = False,
+    wanted: Wanted | None = None,
 ) -> Comparison:
-    """The comparison, to its end, with `jobs` runs at once. Raises what a stage raised, or a RecurraError where runs
-    failed, after all others have ended.
+    """The comparison, to its end, with `jobs` runs at once, on the machines that are wanted; by default here. Raises
+    what a stage raised, or a RecurraError where runs failed, after all others have ended.
     """
-    # Cores are shared among those that go on at once, and these are never more than there are.
-    at_once = min(jobs or room(plan.experiment), len(list(plan.cells())))
-    with opened_once():
-        return _executed(home, plan, spectator, at_once, file, debug)
-
-
-def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Comparison:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
+    with (wanted or Wanted()).machines(home, plan.backends) as machines, opened_once():
+        # Cores are shared among those that go on at once, and these are never more than there are.
+        at_once = min(jobs or machines.room(plan.experiment), len(list(plan.cells())))
+        return _executed(home, plan, spectator, at_once, file, debug, machines, wait)
 
+
+def _executed(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    jobs: int,
+    file: Path | None,
+    debug: bool,
+    machines: Machines,
+    wait: Callable[[], None],
+) -> Comparison:
     from recurra_flows.compare import compare as flow
-    from recurra_flows.gpu_task_runner import gpu_task_runner
 
     # While the server starts: what is wrong with the source is said at once.
     first = plan.run_of(next(plan.cells()))
@@ -73,6 +90,6 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
         ) as results,
     ):
         spectator.began(comparison, jobs)
-        runner = gpu_task_runner(cores=share(plan.experiment, jobs))
+        runner = machines.task_runner(plan.experiment, jobs)
         flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(comparison.folder), jobs)
     return Comparison.at(home, comparison.folder)

@@ -50,7 +50,7 @@ class GpuTaskRunner(ThreadPoolTaskRunner[R]):
 
     def __init__(self, max_workers: int | None = None, cores: int | None = None) -> None:
         super().__init__(max_workers)
-        self._cores = cores
+        self.cores = cores
         self._live: Live | None = None
         self._leases: Leases | None = None
         self._flow_run: FlowRun | None = None
@@ -58,7 +58,7 @@ class GpuTaskRunner(ThreadPoolTaskRunner[R]):
 
     def duplicate(self) -> GpuTaskRunner[R]:
         """A new runner with the same settings."""
-        return type(self)(max_workers=self._max_workers, cores=self._cores)
+        return type(self)(max_workers=self._max_workers, cores=self.cores)
 
     def submit(
         self,
@@ -96,7 +96,7 @@ class GpuTaskRunner(ThreadPoolTaskRunner[R]):
         return leased
 
     def _request(self, leases: Leases, tags: Iterable[str]) -> Request | None:
-        return Request.of_tags(tags, leases.inventory, self._cores)
+        return Request.of_tags(tags, leases.inventory, self.cores)
 
     def __enter__(self) -> GpuTaskRunner[R]:
         super().__enter__()
@@ -129,7 +129,7 @@ class GpuTaskRunner(ThreadPoolTaskRunner[R]):
         return state is not None and not state.is_completed()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, GpuTaskRunner) and super().__eq__(other) and self._cores == other._cores
+        return isinstance(other, GpuTaskRunner) and super().__eq__(other) and self.cores == other.cores
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - as of every task runner
 
@@ -144,3 +144,10 @@ def heed_cancellation() -> None:
     context = FlowRunContext.get()
     if context is not None and isinstance(context.task_runner, GpuTaskRunner):
         context.task_runner.heed_cancellation()
+
+
+def share_cores(cores: int) -> None:
+    """From now on a CPU slot of the flow run that is here has so many cores, where its task runner has a say in it."""
+    context = FlowRunContext.get()
+    if context is not None and isinstance(context.task_runner, GpuTaskRunner):
+        context.task_runner.cores = cores

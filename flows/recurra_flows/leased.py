@@ -116,6 +116,8 @@ def _tell(line: str) -> None:
 
     from recurra_flows.watching import current
 
-    get_run_logger().info(line)
-    if (watch := current()) is not None:
+    watch = current()
+    if watch is None or not watch.logged:
+        get_run_logger().info(line)
+    if watch is not None:
         watch.progress.note(line)

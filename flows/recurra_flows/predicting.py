@@ -28,16 +28,13 @@ def predict(request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
     request: `experiment`, `store`, `artifacts` (dataset, training), `paths`, `out` (.parquet or .csv).
     """
-    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
-    places = {name: store.place(*place) for name, place in request["artifacts"].items()}
-    dataset = Dataset.open(places["dataset"])
-    weights = places["training"] / f"{experiment.train.keep}.safetensors"
+    experiment, dataset, weights = given(request)
     source = open_unlabelled([Path(path) for path in request["paths"]], dataset.sample.kind, experiment.data)
     classifier = trained(experiment, dataset, weights, progress.note).classifier
     refused, first, done = list(source.refused), [], 0
     progress.begin("predict", len(source.samples), "samples")
     with PredictionWriter(Path(request["out"]), dataset.classes, labelled=False) as writer:
-        for rows, x, unreadable in _batches(source, dataset):
+        for rows, x, unreadable in prepared(source, dataset):
             refused += unreadable
             if len(rows):
                 names: list[str] = [source.samples.sources[int(row)] for row in rows]
@@ -57,7 +54,15 @@ def predict(request: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     }
 
 
-def _batches(source: Source, dataset: Dataset) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Refused, ...]]]:
+def given(request: Mapping[str, Any]) -> tuple[Experiment, Dataset, Path]:
+    """A request's experiment, the dataset that its network was trained on, and the file of its weights."""
+    experiment, store = Experiment.model_validate(request["experiment"]), Store(Path(request["store"]))
+    places = {name: store.place(*place) for name, place in request["artifacts"].items()}
+    weights = places["training"] / f"{experiment.train.keep}.safetensors"
+    return experiment, Dataset.open(places["dataset"]), weights
+
+
+def prepared(source: Source, dataset: Dataset) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Refused, ...]]]:
     """Rows [n], network input [n, T, H, W, C] float32, and what was refused on the way."""
     for rows, pixels, refused in prepare(source, dataset):
         yield rows, dataset.normalisation.apply(pixels), refused

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-import threading
-from collections.abc import Callable, Mapping
-from contextvars import copy_context
-from types import TracebackType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from recurra.durable import read_json
 from recurra.experiment import Experiment
-from recurra.progress import Progress
+from recurra.run import Run
 from recurra_flows.references import ArtifactRef
 
-EVERY = 2.0
-"""Seconds between two updates of a progress artifact."""
 TABLES = {"accuracy": "Accuracies", "trials": "Trials"}
 """What the table of a conclusion is of -> its title."""
 
@@ -52,14 +43,43 @@ def publish_metrics(experiment: Experiment, evaluation: ArtifactRef) -> None:
     )
 
 
+def publish_stages(run: Run, order: Iterable[str]) -> None:
+    """What each stage did and why, as a table artifact of the flow run. Where that fails, the run is none the worse."""
+    try:
+        # The flow has a record of its own.
+        stages = read_json(run.folder / run.FILE)["stages"]
+        if rows := stages_table(stages, order):
+            key = artifact_key(run.experiment, "stages" if run.NOUN == "run" else f"{run.NOUN} stages")
+            create_table_artifact(rows, key, f"Stages of {run.record['name']}: what was made, what was found, and why")
+    except Exception:
+        get_run_logger().warning("The stages could not be published as an artifact", exc_info=True)
+
+
+def stages_table(stages: Mapping[str, Mapping[str, Any]], order: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of `stage`, `cache`, `why` and `seconds`, of a record's stages; those that `order` names come first."""
+    return [
+        {"stage": role, "cache": done["cache"], "why": done["why"], "seconds": round(done["seconds"], 1)}
+        for role, done in ((role, stages[role]) for role in dict.fromkeys((*order, *stages)) if role in stages)
+    ]
+
+
 def publish_report(experiment: Experiment, report: ArtifactRef, what: str = "report") -> None:
-    """The report's summary and plots as a markdown artifact; `what` names it."""
-    made = report.artifact()
-    create_markdown_artifact(
-        f"{made.file('summary.md').read_text(encoding='utf-8')}\n\nThe whole report: `{made.file('report.html')}`\n",
-        artifact_key(experiment, what),
-        f"{what.capitalize()} of {experiment.name}",
-    )
+    """The report's summary and plots as a markdown artifact; `what` names it. Where reports are served, a link to the
+    whole one as well.
+    """
+    made, titled = report.artifact(), f"{what.capitalize()} of {experiment.name}"
+    link = served(report)
+    whole = f"[The whole report]({link})" if link else f"The whole report: `{made.file('report.html')}`"
+    summary = made.file("summary.md").read_text(encoding="utf-8")
+    create_markdown_artifact(f"{summary}\n\n{whole}\n", artifact_key(experiment, what), titled)
+    if link:
+        create_link_artifact(link, titled, artifact_key(experiment, f"{what} link"), f"{titled}, the whole page")
+
+
+def served(report: ArtifactRef) -> str | None:
+    """Where the report is served, which `recurra up` puts into the environment; None where nobody serves it."""
+    place = os.environ.get("RECURRA_REPORTS")
+    return f"{place.rstrip('/')}/{report.stage}/{report.key}/report.html" if place else None
 
 
 def publish_conclusion(
@@ -76,72 +96,3 @@ def publish_conclusion(
         publish_report(experiment, conclusion, noun)
     except Exception:
         get_run_logger().warning(f"The {noun} could not be published as artifacts", exc_info=True)
-
-
-class TrainingProgress:
-    """Shows a training's progress where `shown` does, and as a progress artifact.
-
-    The artifact is updated from a thread of its own, so that a slow server never holds up the training.
-    """
-
-    def __init__(self, experiment: Experiment, role: str, shown: Progress) -> None:
-        self.experiment, self.role, self.shown = experiment, role, shown
-        self.epochs, self.epoch, self.total = experiment.train.epochs, 0, 0
-        self.percent, self._over = 0.0, threading.Event()
-        self._thread = threading.Thread(
-            target=copy_context().run, args=(self._publish,), name="progress artifact", daemon=True
-        )
-
-    def __enter__(self) -> TrainingProgress:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.percent = 100.0
-        self._over.set()
-        self._thread.join(EVERY)
-
-    def _publish(self) -> None:
-        try:
-            key = artifact_key(self.experiment, "training" if self.role == "train" else f"training {self.role}")
-            artifact, sent = create_progress_artifact(0.0, key, f"Training of {self.experiment.name}"), 0.0
-            while True:
-                over = self._over.wait(EVERY)
-                if self.percent != sent:
-                    sent = self.percent
-                    update_progress_artifact(artifact, sent)  # pyright: ignore[reportArgumentType] - called outside a loop, it is a UUID
-                if over:
-                    return
-        except Exception as error:
-            self.shown.note(f"Prefect is not told the training's progress any more: {type(error).__name__}")
-
-    def begin(self, task: str, total: int | None, unit: str, done: int = 0) -> None:
-        """An epoch starts, or another task."""
-        epoch = re.search(r"(\d+)/\d+$", task)
-        self.epoch, self.total = (int(epoch[1]), total or 0) if epoch else (0, 0)
-        self.shown.begin(task, total, unit, done)
-        self._moved(done)
-
-    def advance(self, done: int, **values: float) -> None:
-        """Passed on."""
-        self._moved(done)
-        self.shown.advance(done, **values)
-
-    def _moved(self, done: int) -> None:
-        if self.total:
-            self.percent = round(100.0 * (self.epoch - 1 + done / self.total) / self.epochs, 1)
-
-    def end(self) -> None:
-        """Passed on."""
-        self.shown.end()
-
-    def note(self, line: str) -> None:
-        """Passed on."""
-        self.shown.note(line)
-
-    def measured(self, row: Mapping[str, float | None], value: float | None) -> None:
-        """Passed on."""
-        self.shown.measured(row, value)

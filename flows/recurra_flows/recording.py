@@ -13,16 +13,29 @@ from recurra.gan_source import gan_of, settled
 from recurra.home import Home
 from recurra.registry import extensions
 from recurra.run import Run
+from recurra_flows.lifeline import follow_parent
+from recurra_flows.limits import TimeIsUp
 from recurra_flows.references import ArtifactRef
 from recurra_flows.watching import Watch, watch, watched
 
 
 def begun(experiment: Experiment, home: Path, run: str | None) -> Run:
-    """The run of that id; without one a new run of the experiment."""
+    """The run of that id; without one a new run of the experiment. Its record names the flow run that has it."""
     if run:
-        return Run.open(Home(home), run)
-    experiment = settled(experiment, Home(home))
-    return Run.create(Home(home), experiment, gan=gan_of(experiment, Home(home)))
+        of = Run.open(Home(home), run)
+    else:
+        experiment = settled(experiment, Home(home))
+        of = Run.create(Home(home), experiment, gan=gan_of(experiment, Home(home)))
+    of.record["flow_run"] = _flow_run()
+    return of
+
+
+def _flow_run() -> str | None:
+    """The id of the Prefect flow run that is here."""
+    from prefect.context import FlowRunContext  # here, because whoever imports this module has settings to make first
+
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
 
 
 class Recorder:
@@ -67,6 +80,7 @@ def kept(run: Run) -> Iterator[Recorder]:
     An InputError where another process has the run.
     """
     with run.held():
+        run.save()
         try:
             yield Recorder(run)
         except BaseException as error:
@@ -80,6 +94,7 @@ def underway(run: Run, watch: Watch) -> Iterator[Path]:
     """Within the block a flow runs for this record, watched; the folder is for what Prefect keeps of its results."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+    follow_parent()
     with (
         ended(run),
         # The heartbeat's thread makes every flow end with an idle second.
@@ -107,7 +122,7 @@ def ended(run: Run) -> Iterator[None]:
 
 def failed(run: Run, error: BaseException) -> None:
     """Records how it ended: `failed`, or `stopped` by Ctrl-C and its like."""
-    if isinstance(error, Exception):
+    if isinstance(error, (Exception, TimeIsUp)):
         run.finish("failed", error=str(error))
     else:
         run.finish("stopped", error="stopped by the user or the system")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from recurra.progress import Progress
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows import api
+from recurra_flows.machines import Machines, Wanted
 from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch
@@ -42,20 +44,30 @@ def execute(
     run: Run | None = None,
     file: Path | None = None,
     debug: bool = False,
+    wanted: Wanted | None = None,
 ) -> Run:
-    """The experiment as a new run, or the rest of `run`, to its end. Raises what a stage raised.
+    """The experiment as a new run, or the rest of `run`, to its end, on the machines that are wanted; by default here.
+    Raises what a stage raised.
 
     An InputError where another process is still running `run`.
     """
     with run.held() if run else nullcontext(), opened_once():
-        return _executed(home, experiment, spectator, run, file, debug)
+        api.settle(home, debug)
+        wait = api.serve(spectator.progress.note)
+        with (wanted or Wanted()).machines(home, [experiment.backend]) as machines:
+            return _executed(home, experiment, spectator, run, file, debug, machines, wait)
 
 
 def _executed(
-    home: Home, experiment: Experiment, spectator: Spectator, run: Run | None, file: Path | None, debug: bool
+    home: Home,
+    experiment: Experiment,
+    spectator: Spectator,
+    run: Run | None,
+    file: Path | None,
+    debug: bool,
+    machines: Machines,
+    wait: Callable[[], None],
 ) -> Run:
-    api.settle(home, debug)
-    wait = api.serve(spectator.progress.note)
     from prefect import tags
 
     if experiment.model.kind == "gan":
@@ -77,7 +89,8 @@ def _executed(
         underway(run, Watch(spectator.progress, spectator.stage_done, None if debug else run.folder)) as results,
     ):
         spectator.began(run)
-        flow.with_options(result_storage=results)(experiment, home.path, str(run.folder))
+        runner = machines.task_runner(experiment, None)
+        flow.with_options(result_storage=results, task_runner=runner)(experiment, home.path, str(run.folder))
     return Run.open(home, str(run.folder))
 
 

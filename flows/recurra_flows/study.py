@@ -138,7 +138,7 @@ def _training_samples(dataset: ArtifactRef) -> int:
     return int(Dataset.open(dataset.artifact().path).count("train").sum())
 
 
-@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.study_inputs))
+@task(name="conclude", task_run_name="conclude", retries=0, **cached(concluding.STAGE, concluding.study_inputs))
 def conclude(plan: Plan, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
     """The study's numbers and its page. `artifacts`: all that its cells made, by role."""
     store = next(iter(artifacts.values())).store

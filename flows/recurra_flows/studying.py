@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from recurra.store import Outcome
 from recurra.study.plan import Plan
 from recurra.study.record import Study
 from recurra_flows import api
+from recurra_flows.machines import Machines, Wanted
 from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch
@@ -32,15 +34,31 @@ class Spectator(Protocol):
         ...
 
 
-def execute(home: Home, plan: Plan, spectator: Spectator, file: Path | None = None, debug: bool = False) -> Study:
-    """The study, to its end. Raises what a stage raised."""
-    with opened_once():
-        return _executed(home, plan, spectator, file, debug)
-
-
-def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, debug: bool) -> Study:
+def execute(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    file: Path | None = None,
+    debug: bool = False,
+    wanted: Wanted | None = None,
+) -> Study:
+    """The study, to its end, on the machines that are wanted; by default here. Raises what a stage raised."""
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
+    backends = dict.fromkeys((plan.experiment.backend, plan.gan.backend))
+    with (wanted or Wanted()).machines(home, backends) as machines, opened_once():
+        return _executed(home, plan, spectator, file, debug, machines, wait)
+
+
+def _executed(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    file: Path | None,
+    debug: bool,
+    machines: Machines,
+    wait: Callable[[], None],
+) -> Study:
     from prefect import tags
 
     from recurra_flows.study import study as flow
@@ -57,5 +75,6 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, file: Path | None, d
         underway(study, Watch(spectator.progress, spectator.stage_done, None if debug else study.folder)) as results,
     ):
         spectator.began(study)
-        flow.with_options(result_storage=results)(plan, home.path, str(study.folder))
+        runner = machines.task_runner(plan.experiment, None)
+        flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(study.folder))
     return Study.at(home, study.folder)

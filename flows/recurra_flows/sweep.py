@@ -183,7 +183,7 @@ def _done(stage: Any, name: str, experiment: Experiment, *refs: ArtifactRef) -> 
     return stage.with_options(tags=asked(experiment)).submit(experiment, *refs, role=name).result()
 
 
-@task(name="conclude", retries=0, **cached(concluding.STAGE, concluding.sweep_inputs))
+@task(name="conclude", task_run_name="conclude", retries=0, **cached(concluding.STAGE, concluding.sweep_inputs))
 def conclude(
     plan: Plan, trials: Sequence[Trial], importances: Mapping[str, float], artifacts: Mapping[str, ArtifactRef]
 ) -> ArtifactRef:

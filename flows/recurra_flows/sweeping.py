@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from recurra.store import Outcome
 from recurra.sweep.plan import Plan
 from recurra.sweep.record import Sweep
 from recurra_flows import api
-from recurra_flows.leased import room, share
+from recurra_flows.machines import Machines, ThisMachine, Wanted
 from recurra_flows.recording import underway
 from recurra_flows.sources import opened_once
 from recurra_flows.watching import Watch
@@ -41,12 +42,12 @@ class Spectator(Protocol):
         ...
 
 
-def jobs_for(plan: Plan) -> int:
+def jobs_for(plan: Plan, machines: Machines | None = None) -> int:
     """How many trials go on at once where nobody says: one on each GPU, without GPUs one on each core; of trials that
     learn from each other no more than a fifth.
     """
     most = max(1, plan.trials // LEARNING) if plan.sampler == "tpe" else plan.trials
-    return min(most, room(plan.experiment))
+    return min(most, (machines or ThisMachine()).room(plan.experiment))
 
 
 def execute(
@@ -56,22 +57,31 @@ def execute(
     jobs: int | None = None,
     file: Path | None = None,
     debug: bool = False,
+    wanted: Wanted | None = None,
 ) -> Sweep:
-    """The sweep, to its end, with `jobs` trials at once. Raises a RecurraError where no trial was done.
+    """The sweep, to its end, with `jobs` trials at once, on the machines that are wanted; by default here. Raises a
+    RecurraError where no trial was done.
 
     An InputError where another process is still running it.
     """
-    # Cores are shared among those that go on at once, and these are never more than there are.
-    at_once = min(jobs or jobs_for(plan), plan.trials)
-    with opened_once():
-        return _executed(home, plan, spectator, at_once, file, debug)
-
-
-def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Path | None, debug: bool) -> Sweep:
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
+    with (wanted or Wanted()).machines(home, [plan.experiment.backend]) as machines, opened_once():
+        # Cores are shared among those that go on at once, and these are never more than there are.
+        at_once = min(jobs or jobs_for(plan, machines), plan.trials)
+        return _executed(home, plan, spectator, at_once, file, debug, machines, wait)
 
-    from recurra_flows.gpu_task_runner import gpu_task_runner
+
+def _executed(
+    home: Home,
+    plan: Plan,
+    spectator: Spectator,
+    jobs: int,
+    file: Path | None,
+    debug: bool,
+    machines: Machines,
+    wait: Callable[[], None],
+) -> Sweep:
     from recurra_flows.sweep import begun
     from recurra_flows.sweep import sweep as flow
 
@@ -86,6 +96,6 @@ def _executed(home: Home, plan: Plan, spectator: Spectator, jobs: int, file: Pat
     ):
         sweep.start()
         spectator.began(sweep, jobs)
-        runner = gpu_task_runner(cores=share(plan.experiment, jobs))
+        runner = machines.task_runner(plan.experiment, jobs)
         flow.with_options(result_storage=results, task_runner=runner)(plan, home.path, str(sweep.folder), jobs)
     return Sweep.at(home, sweep.folder)

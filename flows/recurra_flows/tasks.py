@@ -20,7 +20,7 @@ from recurra.progress import Progress
 from recurra.store import Outcome, Store
 from recurra_flows.caching import ArtifactSerializer, StageKey
 from recurra_flows.leased import asked, starts_its_worker, within
-from recurra_flows.publishing import TrainingProgress
+from recurra_flows.progress_artifacts import TrainingProgress
 from recurra_flows.references import ArtifactRef
 from recurra_flows.sources import opened
 from recurra_flows.watching import watch
@@ -32,6 +32,7 @@ R = TypeVar("R")
 __all__ = [
     "asked",
     "augment",
+    "challenge",
     "evaluate",
     "generate",
     "judge",
@@ -64,7 +65,13 @@ def _dataset_inputs(experiment: Experiment, store: Path) -> Mapping[str, Any]:
     return stages.preprocess_inputs(experiment, opened(experiment, store.parent))
 
 
-@task(name="preprocess", retries=2, retry_delay_seconds=2, **cached("preprocess", _dataset_inputs))
+@task(
+    name="preprocess",
+    task_run_name="preprocess",
+    retries=2,
+    retry_delay_seconds=2,
+    **cached("preprocess", _dataset_inputs),
+)
 def preprocess(experiment: Experiment, store: Path) -> ArtifactRef:
     """The dataset."""
     source = opened(experiment, store.parent)
@@ -98,6 +105,16 @@ def probe(experiment: Experiment, dataset: ArtifactRef, training: ArtifactRef, r
     return _in_worker("probe", role, experiment, {"dataset": dataset, "training": training}, watch().part(role))
 
 
+@task(name="challenge", task_run_name="challenge", retries=1, **cached("challenge", stages.challenge_inputs))
+@starts_its_worker
+def challenge(experiment: Experiment, champion: Experiment, artifacts: Mapping[str, ArtifactRef]) -> ArtifactRef:
+    """A champion's answers beside the new network's. `champion` is its experiment; `artifacts` as in
+    `recurra.stages.challenge_inputs`.
+    """
+    challenger = experiment.model_dump(mode="json")
+    return _in_worker("challenge", "challenge", champion, artifacts, watch().part("challenge"), challenger=challenger)
+
+
 @task(name="generate", task_run_name="{role}", retries=1, **cached("generate", stages.generate_inputs))
 @starts_its_worker
 def generate(
@@ -112,7 +129,7 @@ def generate(
     return _in_worker("generate", role, experiment, refs, watch().part(role), share=share)
 
 
-@task(name="augment", retries=1, **cached("augment", stages.augment_inputs))
+@task(name="augment", task_run_name="augment", retries=1, **cached("augment", stages.augment_inputs))
 def augment(dataset: ArtifactRef, generated: ArtifactRef) -> ArtifactRef:
     """The dataset with generated training samples beside its own."""
     store = Store(dataset.store)
@@ -128,7 +145,7 @@ def judge(experiment: Experiment, artifacts: Mapping[str, ArtifactRef]) -> Artif
     return _in_worker("judge", "evaluate", experiment, artifacts, watch().part("evaluate"))
 
 
-@task(name="report", retries=0, **cached("report", stages.report_inputs))
+@task(name="report", task_run_name="report", retries=0, **cached("report", stages.report_inputs))
 def report(experiment: Experiment, artifacts: Mapping[str, ArtifactRef], gan: Experiment | None = None) -> ArtifactRef:
     """The HTML report. `artifacts`: those of all stages before it, by role; `gan`: what `data.augment.gan` names."""
     store = next(iter(artifacts.values())).store

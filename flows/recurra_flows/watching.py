@@ -36,6 +36,8 @@ class Watch:
     """Where the stage of a role shows its progress; by default where the run does. Stages that run at once have parts
     of their own.
     """
+    logged: bool = False
+    """Whether what it is told goes to Prefect's log."""
 
     def __post_init__(self) -> None:
         if self.part is _undivided:

@@ -26,9 +26,11 @@ BODIES = {
     "train": "recurra_flows.worker:train",
     "evaluate": "recurra_flows.worker:evaluate",
     "probe": "recurra_flows.worker:probe",
+    "challenge": "recurra_flows.worker:challenge",
     "generate": "recurra_flows.worker:generate",
     "judge": "recurra_flows.worker:judge",
     "predict": "recurra_flows.predicting:predict",
+    "score": "recurra_flows.scoring:score",
     "export": "recurra_flows.exporting:export",
     "devices": "recurra_flows.worker:devices",
 }
@@ -112,6 +114,17 @@ def probe(request: Request, progress: Progress) -> dict[str, Any]:
 
     experiment, store, artifacts = _given(request)
     return _answer(stages.probe(experiment, store, progress=progress, **artifacts))
+
+
+def challenge(request: Request, progress: Progress) -> dict[str, Any]:
+    """The challenge stage. Artifacts as in `recurra.stages.challenge_inputs`; `experiment` is the champion's, and
+    `challenger` the new network's.
+    """
+    from recurra import stages
+
+    champion, store, artifacts = _given(request)
+    challenger = Experiment.model_validate(request["challenger"])
+    return _answer(stages.challenge(challenger, champion, store, artifacts, progress))
 
 
 def generate(request: Request, progress: Progress) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO, Any
@@ -26,6 +27,19 @@ class WorkerHinderedError(WorkerLostError):
     """A disk or a network failed a worker: no fault of what it was asked to do."""
 
 
+_elsewhere: ContextVar[Callable[..., Any] | None] = ContextVar("elsewhere", default=None)
+
+
+@contextmanager
+def working_at(place: Callable[[str, Mapping[str, Any], Progress, Path | None], Any]) -> Iterator[None]:
+    """Within the block `run_worker` has its work done by `place`, on another machine: body, request, progress, log."""
+    token = _elsewhere.set(place)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
 def run_worker(
     body: str,
     request: Mapping[str, Any],
@@ -40,6 +54,8 @@ def run_worker(
     RecurraError is raised here, with its traceback as a note; WorkerLostError where it was killed, and of these a
     WorkerHinderedError where it had an OSError. An exception here (Ctrl-C) ends the worker.
     """
+    if (place := _elsewhere.get()) is not None:
+        return place(body, request, progress, log)
     with (
         _output(log) as output,
         worker_process("recurra_flows.worker", output, env) as (process, events),

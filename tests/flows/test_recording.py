@@ -120,8 +120,8 @@ def test_predict_asks_the_backend_that_is_named_and_needs_no_folder_to_write_to(
         return {"predicted": 0, "first": [], "refused": []}
 
     before = sorted(run.folder.iterdir())
-    monkeypatch.setattr("recurra_flows.workers.run_worker", answer)
-    monkeypatch.setattr("recurra.registry.backend_entry", lambda name: None)
+    monkeypatch.setattr("recurra_flows.answering.run_worker", answer)
+    monkeypatch.setattr("recurra_flows.answering.backend_entry", lambda name: None)
     assert main(["predict", "latest", "x.png"]) == 0
     assert main(["predict", "latest", "x.png", "--backend", "second"]) == 0
     assert [request["experiment"]["backend"] for request in asked] == ["plain", "second"]
@@ -145,7 +145,7 @@ def test_what_a_workers_death_printed_is_kept_and_what_an_error_printed_is_not(
         logs.append(log)
         raise WorkerLostError(f"killed; what it printed: {log}") if lost else RecurraError("no")
 
-    monkeypatch.setattr("recurra_flows.workers.run_worker", fail)
+    monkeypatch.setattr("recurra_flows.answering.run_worker", fail)
     assert main(["predict", "latest", "x.png"]) == 1
     assert logs[0].exists() == lost
     logs[0].unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from recurra_flows.cli import output
 from recurra_flows.cli.lists import numbers
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import measured, stage_line
+from recurra_flows.cli.where import Machines, Where
 
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from recurra.store import Outcome
     from recurra.study.plan import Plan
     from recurra.study.record import Study
+    from recurra_flows.machines import Wanted
 
 
 def augment(
@@ -28,6 +30,7 @@ def augment(
     gan: Path | None = None,
     fractions: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0.05,0.1,0.25,1.0",
     seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0,1,2",
+    where: Machines = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Study whether generated samples help a recogniser: train it with and without, on parts of the training data.
@@ -57,7 +60,7 @@ def augment(
     if gan is not None:
         experiment = _with_gan(experiment, gan)
     parts, drawn = numbers("--fractions", fractions, float), numbers("--seeds", seeds, int)
-    return _study(home, planned(experiment, home, parts, drawn), file, json)
+    return _study(home, planned(experiment, home, parts, drawn), file, json, where.wanted)
 
 
 def _with_gan(experiment: Experiment, gan: Path) -> Experiment:
@@ -65,12 +68,14 @@ def _with_gan(experiment: Experiment, gan: Path) -> Experiment:
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"augment": augment})})
 
 
-def _study(home: Home, plan: Plan, file: Path, json: bool) -> int:
+def _study(home: Home, plan: Plan, file: Path, json: bool, wanted: Wanted) -> int:
     from recurra_flows.studying import execute
 
     home.made()
     done = perform(
-        json, lambda: Display(plan, json), lambda display: execute(home, plan, display, file, output.DEBUG.get())
+        json,
+        lambda: Display(plan, json),
+        lambda display: execute(home, plan, display, file, output.DEBUG.get(), wanted),
     )
     if json:
         output.emit(summary(done))

@@ -46,12 +46,16 @@ def _app() -> App:
     app.command(f"{verbs}.augment:augment", help="Study whether generated samples help a recogniser.")
     app.command(f"{verbs}.compare:compare", help="Compare backends and models over several seeds.")
     app.command(f"{verbs}.sweep:sweep", help="Search for the settings that recognise best.")
+    app.command(f"{verbs}.up:up", help="Bring up the dashboard, the schedules and what runs them.")
+    app.command(f"{verbs}.serve:serve", help="Run one experiment on a schedule.")
+    app.command(f"{verbs}.score:score", help="Recognise the new files of a folder, each once.")
+    app.command(f"{verbs}.champion:app", name="champion", help="Show the network in use, or go back to an earlier one.")
     app.command(f"{verbs}.devices:devices", help="List this machine's devices, and who holds them.")
     app.command(f"{verbs}.config:app", name="config", help="Show an experiment resolved, or the fields there are.")
     app.command(f"{verbs}.data:app", name="data", help="Look at a source before training on it.")
     app.command(f"{verbs}.runs:app", name="runs", help="List runs, or show one.")
     app.command(f"{verbs}.cache:app", name="cache", help="List, explain, verify or clear what stages have made.")
-    app.command(f"{verbs}.plugins:plugins", help="List the installed backends and other plugins.")
+    app.command(f"{verbs}.plugins:app", name="plugins", help="List, check and start backends and other plugins.")
     app.command(f"{verbs}.doctor:doctor", help="Say what is installed, what is missing, and how to mend it.")
     return app
 

@@ -13,15 +13,16 @@ from recurra_flows.cli import output
 from recurra_flows.cli.lists import names, numbers
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import measured, stage_line
+from recurra_flows.cli.where import Machines, Where
 
 if TYPE_CHECKING:
     from recurra.comparison.findings import Findings
     from recurra.comparison.plan import Plan
     from recurra.comparison.record import Comparison
-    from recurra.experiment import Experiment
     from recurra.home import Home
     from recurra.progress import Progress
     from recurra.store import Outcome
+    from recurra_flows.machines import Wanted
 
 
 def compare(
@@ -32,6 +33,7 @@ def compare(
     models: str = "cnn,rnn,fusion",
     seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0,1,2",
     jobs: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
+    where: Machines = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Compare networks and backends: the same experiment with each network, on each backend, by each seed.
@@ -60,29 +62,24 @@ def compare(
     from recurra.comparison.plan import planned
     from recurra.config import load_experiment
     from recurra.home import Home
+    from recurra_flows.comparing import installed
 
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs: expected a number from 1, found {jobs}")
     home, experiment = Home.default(), load_experiment(file, overrides)
-    on = _installed(experiment) if backends is None else names("--backends", backends)
+    on = installed(experiment) if backends is None else names("--backends", backends)
     plan = planned(experiment, on, names("--models", models), numbers("--seeds", seeds, int))
-    return _compare(home, plan, jobs, file, json)
+    return _compare(home, plan, jobs, file, json, where.wanted)
 
 
-def _installed(experiment: Experiment) -> list[str]:
-    """The backends that can be used, the experiment's own first."""
-    from recurra.registry import entries
-
-    others = [entry.name for entry in entries() if not entry.problem and entry.name != experiment.backend]
-    return [experiment.backend, *others]
-
-
-def _compare(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool) -> int:
+def _compare(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool, wanted: Wanted) -> int:
     from recurra_flows.comparing import execute
 
     home.made()
     done = perform(
-        json, lambda: Display(plan, json), lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get())
+        json,
+        lambda: Display(plan, json),
+        lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get(), wanted),
     )
     if json:
         output.emit(summary(done))

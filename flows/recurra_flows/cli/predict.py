@@ -5,13 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recurra_flows.cli import output
-
-if TYPE_CHECKING:
-    from recurra.run import Run
 
 
 def predict(
@@ -34,44 +30,22 @@ def predict(
     """
     from recurra.errors import InputError
     from recurra.home import Home
+    from recurra.progress import for_stream
     from recurra.run import Run
+    from recurra_flows.answering import predicted
 
     if not paths:
         raise InputError("predict: name the files or folders to recognise, as in `recurra predict latest photos/`")
     output.check_out(out, ".parquet", ".csv")
     with output.reserved(json):
-        answer = _predicted(Run.open(Home.default(), run), paths, out, backend)
+        answer = predicted(
+            Run.open(Home.default(), run), paths, out, backend, for_stream(sys.stderr), output.DEBUG.get()
+        )
     if json:
         output.emit(answer)
     else:
         _show(answer)
     return 0
-
-
-def _predicted(run: Run, paths: tuple[str, ...], out: Path | None, backend: str | None) -> dict[str, Any]:
-    from recurra.errors import InputError
-    from recurra.progress import for_stream
-    from recurra.registry import backend_entry
-    from recurra_flows.leased import asked, leased, within
-    from recurra_flows.workers import kept_log, run_worker
-
-    experiment = run.experiment
-    if experiment.model.kind == "gan":
-        raise InputError(f"predict: run {run.id} is a GAN; `recurra generate {run.id} --out DIR` makes samples with it")
-    experiment = experiment.model_copy(update={"backend": backend or experiment.backend})
-    backend_entry(experiment.backend)  # what is not installed is said before anything is done
-    dataset, training = run.artifact("preprocess"), run.artifact("train")
-    with TemporaryDirectory() as scratch, kept_log("predict", output.DEBUG.get()) as log:
-        request = {
-            "experiment": within(experiment).model_dump(mode="json"),
-            "store": str(run.home.store.root),
-            "artifacts": {"dataset": [dataset.stage, dataset.key], "training": [training.stage, training.key]},
-            "paths": paths,
-            "out": str((out or Path(scratch) / "predictions.parquet").absolute()),
-        }
-        with leased(asked(experiment, 1), f"recurra predict {run.id}", output.say):
-            answer = run_worker("predict", request, for_stream(sys.stderr), log)
-    return {"run": str(run.folder), **answer, "backend": experiment.backend, "out": str(out) if out else None}
 
 
 def _show(answer: Mapping[str, Any]) -> None:

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from recurra.errors import InputError
 from recurra_flows.cli import output
+from recurra_flows.cli.where import Machines, Where
 
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
     from recurra.home import Home
     from recurra.run import Run
+    from recurra_flows.machines import Wanted
 
 
-def run(file: Path, /, *overrides: str, json: output.Json = False) -> int:
+def run(
+    file: Path,
+    /,
+    *overrides: str,
+    where: Machines = Where(),  # noqa: B008 - frozen
+    json: output.Json = False,
+) -> int:
     """Preprocess, train, evaluate and report, as an experiment file says. What was made before is not made again.
 
     Parameters
@@ -28,7 +36,7 @@ def run(file: Path, /, *overrides: str, json: output.Json = False) -> int:
     from recurra.config import load_experiment
     from recurra.home import Home
 
-    return _run(Home.default(), load_experiment(file, overrides), json, file=file)
+    return _run(Home.default(), load_experiment(file, overrides), json, file=file, wanted=where.wanted)
 
 
 def resume(run: str, /, *, json: output.Json = False) -> int:
@@ -55,7 +63,14 @@ def resume(run: str, /, *, json: output.Json = False) -> int:
     return 0
 
 
-def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, file: Path | None = None) -> int:
+def _run(
+    home: Home,
+    experiment: Experiment,
+    json: bool,
+    of: Run | None = None,
+    file: Path | None = None,
+    wanted: Wanted | None = None,
+) -> int:
     from recurra.capabilities import able_backend
     from recurra_flows.cli.display import Display
     from recurra_flows.running import execute
@@ -65,7 +80,7 @@ def _run(home: Home, experiment: Experiment, json: bool, of: Run | None = None, 
     with output.reserved(json):
         display = Display(experiment, json)
         try:
-            done = execute(home, experiment, display, of, file, output.DEBUG.get())
+            done = execute(home, experiment, display, of, file, output.DEBUG.get(), wanted)
         except BaseException as error:
             display.progress.end()
             if display.run and not isinstance(error, InputError):

@@ -10,6 +10,7 @@ from recurra.errors import InputError
 from recurra_flows.cli import output
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import stage_line
+from recurra_flows.cli.where import Machines, Where
 
 if TYPE_CHECKING:
     from recurra.home import Home
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from recurra.store import Outcome
     from recurra.sweep.plan import Plan
     from recurra.sweep.record import Sweep
+    from recurra_flows.machines import Wanted
 
 ROLE = 13
 """Width of a stage's role: of `best-evaluate`."""
@@ -30,6 +32,7 @@ def sweep(
     jobs: int | None = None,
     sampler: Literal["tpe", "random", "grid"] = "tpe",
     prune: bool = True,
+    where: Machines = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Search for the settings that recognise best on the validation split; the best are tested and written as a file.
@@ -59,17 +62,17 @@ def sweep(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected 1 or more")
     plan = planned(file, settings, trials, sampler, prune)
-    return _sweep(Home.default(), plan, jobs, file, json)
+    return _sweep(Home.default(), plan, jobs, file, json, where.wanted)
 
 
-def _sweep(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool) -> int:
+def _sweep(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool, wanted: Wanted) -> int:
     from recurra_flows.sweeping import execute
 
     home.made()
     done = perform(
         json,
         lambda: Display(plan, json),
-        lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get()),
+        lambda display: execute(home, plan, display, jobs, file, output.DEBUG.get(), wanted),
         "it",
     )
     if json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkstemp
 
@@ -43,6 +44,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _refused() -> list[str]:
     return Path(os.environ[CONNECTIONS]).read_text().splitlines()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leases_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test waits for the devices that another process of the tests, or the machine's user, has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECURRA_LEASES", str(tmp_path_factory.mktemp("leases")))
+        yield
 
 
 @pytest.fixture(scope="session")

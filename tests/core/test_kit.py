@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import execnet
 import numpy as np
 import pytest
 
@@ -145,6 +146,13 @@ def test_a_deviation_says_how_much_of_its_tolerance_was_taken() -> None:
     shares = [value["share"] for name, value in noted if name == PROPERTY and isinstance(value, dict)]
     assert shares[:2] == [pytest.approx(0.5), pytest.approx(2.0)]
     assert shares[2] == np.finfo(float).max or shares[2] == np.inf
+
+
+def test_a_deviation_is_made_of_what_pytest_can_send_between_processes() -> None:
+    noted: list[tuple[str, object]] = []
+    with noted_in(noted):
+        assert_close("a", np.ones(2, np.float32), np.ones(2, np.float32), np.float32(0.1), np.float32(0.2))
+    execnet.loads(execnet.dumps(noted))
 
 
 def test_a_name_of_a_check_can_be_read() -> None:

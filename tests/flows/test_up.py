@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from tests.flows.upping import Up, gone, kill, until
+from tests.flows.upping import Up, adjacent_ports, gone, kill, until
 
 from recurra import stages
 from recurra.config import load_experiment
@@ -24,13 +24,14 @@ from recurra.store import Store
 
 pytestmark = [pytest.mark.prefect, pytest.mark.timeout(1200)]
 Command = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = """
-port: 43210
+PORT = adjacent_ports(2)
+PROJECT = f"""
+port: {PORT}
 schedules:
   nightly:
     flow: run
     experiment: e.yaml
-    set: {train.checkpoint_seconds: 0}
+    set: {{train.checkpoint_seconds: 0}}
     cron: "0 2 1 1 *"
     timezone: Europe/Paris
 """
@@ -151,15 +152,15 @@ def test_all_that_it_started_ends_with_it_and_the_training_can_be_resumed(
 def test_what_changes_in_the_project_file_counts_and_what_is_wrong_in_it_does_not_end_it(
     up: Callable[..., Up], project: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 43210)):
+    with socket.create_server(("127.0.0.1", PORT)):
         running = up()
-        assert running.url == "http://127.0.0.1:43211"
-    running.said("port 43210 is taken; 43211 is used")
+        assert running.url == f"http://127.0.0.1:{PORT + 1}"
+    running.said(f"port {PORT} is taken; {PORT + 1} is used")
     (project / "recurra.yaml").write_text(PROJECT.replace("cron:", "corn:"))
     said = running.said("corn")
     assert "unknown field. Did you mean 'cron'?; what was read before holds" in said
     more = "  hourly: {flow: maintain, every: 1h}\n"
-    (project / "recurra.yaml").write_text(PROJECT.replace("43210", "43220") + more)
+    (project / "recurra.yaml").write_text(PROJECT.replace(str(PORT), str(PORT + 10)) + more)
     running.said("port has changed; it counts when `recurra up` is started again")
     assert running.said("every 1h").split()[:2] == ["hourly", "maintain"]
     with running.client() as client:

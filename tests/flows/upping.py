@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,6 +32,19 @@ def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
             return answer
         time.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+def adjacent_ports(count: int) -> int:
+    """The first of `count` ports that are free, and are not among those that the system gives out by itself."""
+    while True:
+        first = random.randrange(12_000, 30_000)
+        try:
+            with ExitStack() as held:
+                for port in range(first, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        return first
 
 
 class Up:

@@ -50,7 +50,8 @@ def record_deviation(what: str, found: Any, expected: Any, relative: float, abso
     # The same where no difference is allowed, and there is none.
     shares = np.where(difference == 0, 0.0, np.nan_to_num(shares, nan=np.inf))
     largest = float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0))
-    deviation = Deviation(what, largest, relative, absolute, float(shares.max(initial=0.0)))
+    # Plain numbers: pytest sends a report's properties from process to process, and knows none of NumPy's.
+    deviation = Deviation(what, largest, float(relative), float(absolute), float(shares.max(initial=0.0)))
     properties = _NOTED.get()
     if properties is not None:
         properties.append((PROPERTY, asdict(deviation)))

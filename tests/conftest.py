@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkstemp
@@ -22,6 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.close(descriptor)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LOOPBACK), os.environ.get("PYTHONPATH")]))
     runpy.run_path(str(LOOPBACK / "sitecustomize.py"))
+    # A shell has what it starts with `&` ignore Ctrl-C, and so all that it starts: the commands tested are to obey it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,11 +1,14 @@
-"""Networks that answer in smaller blocks where the device's memory is full, instead of failing."""
+"""Networks that answer in smaller blocks where the device's memory is full, instead of failing; and whose answers have
+the contract's shapes, whoever wrote their backend.
+"""
 
 from __future__ import annotations
 
 import gc
 import sys
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from dataclasses import fields
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -19,7 +22,7 @@ from recurra.contract import (
     StepRecords,
     Weights,
 )
-from recurra.errors import DeviceMemoryError
+from recurra.errors import DeviceMemoryError, RecurraError
 
 Note = Callable[[str], None]
 Ask = Callable[[slice], np.ndarray]
@@ -29,6 +32,19 @@ Network = TypeVar("Network", Classifier, RecurrentGan)
 
 def unheard(line: str) -> None:
     """Tells nobody."""
+
+
+def of_shape(found: Any, what: str, *shape: int | None) -> np.ndarray:
+    """An answer of a backend; a RecurraError unless it is an array of this shape (None: any number)."""
+    sizes = getattr(found, "shape", None)
+    if sizes is None or len(sizes) != len(shape) or any(w not in (None, n) for n, w in zip(sizes, shape, strict=True)):
+        is_now = type(found).__name__ if sizes is None else f"of shape {list(sizes)}"
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise RecurraError(
+            f"the backend's {what} is {is_now}, expected [{wanted}]: a fault of the backend, of which"
+            " `recurra plugins check NAME` says more"
+        )
+    return found
 
 
 class Blocks:
@@ -89,15 +105,26 @@ class ClassifierInBlocks(InBlocks[Classifier]):
 
     def train_steps(self, batches: Batches) -> StepRecords:
         """As its own: the batch size is the experiment's, and never changed behind its back."""
-        return self.inner.train_steps(batches)
+        records = self.inner.train_steps(batches)
+        for name in ("loss", "correct"):
+            of_shape(getattr(records, name, None), name, len(batches.x))
+        return records
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """x [N, T, H, W, C] -> [N, K] float32."""
-        return self.blocks.answer(lambda block: self.inner.logits(x[block]), len(x))
+
+        def some(block: slice) -> np.ndarray:
+            return of_shape(self.inner.logits(x[block]), "answer (logits)", len(x[block]), None)
+
+        return self.blocks.answer(some, len(x))
 
     def features(self, x: np.ndarray) -> np.ndarray:
         """x [N, T, H, W, C] -> [N, F] float32."""
-        return self.blocks.answer(lambda block: self.inner.features(x[block]), len(x))
+
+        def some(block: slice) -> np.ndarray:
+            return of_shape(self.inner.features(x[block]), "answer (features)", len(x[block]), None)
+
+        return self.blocks.answer(some, len(x))
 
 
 class GanInBlocks(InBlocks[RecurrentGan]):
@@ -105,13 +132,17 @@ class GanInBlocks(InBlocks[RecurrentGan]):
 
     def train_steps(self, batches: GanBatches) -> GanRecords:
         """As its own."""
-        return self.inner.train_steps(batches)
+        records = self.inner.train_steps(batches)
+        for each in fields(GanRecords):
+            of_shape(getattr(records, each.name, None), each.name, len(batches.x))
+        return records
 
     def generate(self, latents: Latents, labels: np.ndarray) -> np.ndarray:
         """labels [N] int64 -> samples [N, T, H, W, C] float32, normalised."""
 
         def some(block: slice) -> np.ndarray:
-            return self.inner.generate(Latents(latents.content[block], latents.noise[block]), labels[block])
+            made = self.inner.generate(Latents(latents.content[block], latents.noise[block]), labels[block])
+            return of_shape(made, "samples", len(labels[block]), latents.noise.shape[1], None, None, None)
 
         return self.blocks.answer(some, len(labels))
 

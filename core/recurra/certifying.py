@@ -3,7 +3,7 @@
 python -m recurra.certifying NAME DESCRIPTOR [--quick] [-k WORDS]
 
 It is a process of its own (one framework in a process), started by `recurra plugins check`. DESCRIPTOR is the number of
-the open file that events are written to: `collected`, then a `check` each, then `end`.
+the open file that events are written to: `code`, `collected`, then `started` and `check` for each, then `end`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import os
 import sys
 import tempfile
@@ -20,7 +21,8 @@ from typing import IO, Any
 
 import pytest
 
-KIT = "recurra.conformance.kit"
+from recurra.certificate import code_of
+from recurra.registry import backend_entry, load_backend
 
 
 class Recording:
@@ -49,7 +51,7 @@ class Recording:
                 continue
             group = group_of(check, suite)
             self.known[item.nodeid] = {"check": item.name, "words": in_words(item.name), "group": group}
-            self.known[item.nodeid] |= {"suite": suite.__mro__[1].__name__}
+            self.known[item.nodeid] |= {"suite": suite.__mro__[1].__name__, "asks": suite.asks}
             kept.append(item)
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
@@ -58,10 +60,20 @@ class Recording:
         """Says how many checks there are."""
         self.tell("collected", checks=len(session.items))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Without pytest's own report nothing else would say why the kit cannot be collected."""
+        if report.failed:
+            print(_why(report), file=sys.stderr)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """One event for each check before it: who ends this process, or hangs, is then known."""
+        self.tell("started", **self.known[nodeid])
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One event for each check: of its call, or of what failed or skipped before or after it."""
         if report.when == "call" or report.outcome != "passed":
-            self.tell("check", **self.known[report.nodeid], **outcome(report))
+            known = self.known[report.nodeid]
+            self.tell("check", **{**known, "asks": [*known["asks"], *asked(report)]}, **outcome(report))
 
 
 def outcome(report: pytest.TestReport) -> dict[str, Any]:
@@ -78,7 +90,7 @@ def outcome(report: pytest.TestReport) -> dict[str, Any]:
     return {"outcome": kind, "reason": reason, "seconds": round(report.duration, 3), **deviations(report)}
 
 
-def _why(report: pytest.TestReport) -> str:
+def _why(report: pytest.TestReport | pytest.CollectReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else str(report.longrepr)
     if text.startswith("[XPASS(strict)]"):
@@ -92,8 +104,15 @@ def deviations(report: pytest.TestReport) -> dict[str, Any]:
     from recurra.conformance.deviation import PROPERTY
 
     found = [value for name, value in report.user_properties if name == PROPERTY and isinstance(value, Mapping)]
-    largest = max(found, key=lambda each: each["share"], default=None)
+    largest = max(found, key=lambda each: math.inf if each["share"] is None else each["share"], default=None)
     return {"comparisons": len(found), "largest": dict(largest) if largest else None}
+
+
+def asked(report: pytest.TestReport) -> list[str]:
+    """The capabilities that the check asked for."""
+    from recurra.conformance.checks import ASKED
+
+    return sorted({str(value) for name, value in report.user_properties if name == ASKED})
 
 
 def main(argv: list[str]) -> int:
@@ -103,16 +122,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("descriptor", type=int)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("-k", dest="words", default="")
-    asked = parser.parse_args(argv)
-    from recurra.registry import load_backend
-
-    os.environ["RECURRA_CHECKED"] = asked.name
-    with os.fdopen(asked.descriptor, "w") as to, tempfile.TemporaryDirectory() as folder:
-        recording = Recording(to, asked.quick)
-        status = int(pytest.main(_arguments(Path(folder), asked.words), plugins=[recording]))
-        about = load_backend(asked.name).describe() if status in (0, 1) else {}
-        recording.tell("end", status=status, versions={str(name): str(value) for name, value in about.items()})
+    told = parser.parse_args(argv)
+    os.environ["RECURRA_CHECKED"] = told.name
+    with os.fdopen(told.descriptor, "w") as to, tempfile.TemporaryDirectory() as folder:
+        recording = Recording(to, told.quick)
+        recording.tell("code", **code_of(backend_entry(told.name)))
+        status = int(pytest.main(_arguments(Path(folder), told.words), plugins=[recording]))
+        recording.tell("end", status=status, versions=_versions(told.name))
     return status
+
+
+def _versions(name: str) -> dict[str, str]:
+    """What the backend says it runs on; nothing where it cannot say it, which one of the checks found."""
+    try:
+        return {str(name): str(value) for name, value in load_backend(name).describe().items()}
+    except Exception:
+        return {}
 
 
 def _arguments(folder: Path, words: str) -> list[str]:
@@ -121,7 +146,7 @@ def _arguments(folder: Path, words: str) -> list[str]:
     spec = importlib.util.find_spec("recurra")
     assert spec is not None
     assert spec.origin is not None
-    kit = Path(spec.origin).parent / "conformance" / "kit.py"
+    kit = Path(spec.origin).parent / "conformance" / "checked.py"
     own = ["-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "--basetemp", str(folder / "tmp")]
     quiet = ["--noconftest", "-p", "no:cacheprovider", "-p", "no:terminal", "-W", "ignore"]
     return [str(kit), "--import-mode=importlib", *own, *quiet, *(["-k", words] if words else [])]

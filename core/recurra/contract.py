@@ -15,7 +15,15 @@ if TYPE_CHECKING:  # listing plugins imports this module, and need not wait for 
     from recurra.experiment import Model, Train
 
 CONTRACT = 1
-"""The version of this contract. A backend states the versions that it was written for (`Backend.contract`)."""
+"""The version of this contract. A backend states the versions that it was written for (`Backend.contract`); those that
+have this one or the one before among them are served."""
+
+KINDS = ("cnn", "rnn", "fusion", "gan")
+"""The networks that a backend may claim; `Backend.capabilities` has at least one. Training a `gan` asks for one of the
+others too, since a recogniser judges its samples."""
+CAPABILITIES = (*KINDS, "exact-resume", "bf16", "data-parallel", "float64")
+"""All that a backend may claim. `float64` says that it computes in float64 and rounds what it hands over, and has the
+conformance kit compare strictly."""
 
 Weights = dict[str, np.ndarray]
 """Canonical name -> float32 array in canonical layout (see `recurra.weights`)."""
@@ -73,7 +81,8 @@ class Batches:
     """Some consecutive steps of an epoch, ready for the network: normalised, augmented, all of one batch size.
 
     A backend trains on x[0], x[1], ... in this order, one optimiser step each. Within an epoch only the last `Batches`
-    may have a smaller batch (its own S is then 1), so a graph needs at most two batch sizes.
+    may have a smaller batch (its own S is then 1), so a graph needs at most two batch sizes. S is the same for all of
+    an epoch but its end, where it is any number up to that: what is compiled should not depend on it.
     """
 
     x: np.ndarray
@@ -255,7 +264,7 @@ class Backend(Protocol):
     contract: tuple[int, int]
     """First and last version of the contract that this backend was written for."""
     capabilities: frozenset[str]
-    """Of: cnn, rnn, fusion, gan, exact-resume, bf16, data-parallel; float64 has the kit compare strictly."""
+    """Some of CAPABILITIES."""
 
     def describe(self) -> dict[str, str]:
         """Versions and settings that a run should record: the framework's version, threads, device libraries."""

@@ -1,4 +1,7 @@
-"""The hooks that a plugin may implement. Few and coarse: a hook hands over an object, and the object does the work."""
+"""The hooks that a plugin may implement. Few and coarse: a hook hands over an object, and the object does the work.
+
+`docs/plugins.md` has an example of each; an implementation takes as many of the arguments as it likes, by name.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ hangs or ends its process is a row like the others.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from recurra.errors import RecurraError
-from recurra.registry import BACKENDS, PLUGINS, Entry, entries, extension_problems, handed_over, unfit
+from recurra.extensions import extension_problems
+from recurra.registry import BACKENDS, PLUGINS, Entry, entries, handed_over, unfit
 
 SECONDS = 10.0
 """How long plugins may take to be loaded, all of them together."""
@@ -86,7 +88,8 @@ def _ask(entry: Entry) -> tuple[int, int]:
     if pid:
         os.close(writer)
         return pid, reader
-    try:  # the child, which never returns
+    try:  # the child, which never returns; what it starts belongs to its session
+        os.setsid()
         os.dup2(2, 1)
         with os.fdopen(writer, "w") as pipe:
             json.dump(_answer(entry), pipe)
@@ -100,18 +103,25 @@ def _read(pid: int, pipe: int, deadline: float, seconds: float) -> dict[str, Any
     try:
         while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
             part = os.read(pipe, 65_536)
+            text += part
+            # An object is whole or no JSON; the end of the pipe may be held open by what the plugin started.
+            with contextlib.suppress(ValueError):
+                return json.loads(text)
             if not part:
                 break
-            text += part
         else:
             return {"failure": f"it was not loaded within {seconds:g} s"}
     finally:
         os.close(pipe)
-        os.kill(pid, signal.SIGKILL)  # what it started, or still does, is not waited for
-        _, status = os.waitpid(pid, 0)
-    try:
-        return json.loads(text)
-    except ValueError:
-        code = os.waitstatus_to_exitcode(status)
-        how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return {"failure": f"it ended the process that loaded it ({how})"}
+        status = _ended(pid)
+    code = os.waitstatus_to_exitcode(status)
+    how = f"signal {-code}" if code < 0 else f"exit status {code}"
+    return {"failure": f"it ended the process that loaded it ({how})"}
+
+
+def _ended(pid: int) -> int:
+    """Ends a process that was asked, and all that it started; the status that it ended with."""
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it had no time to begin a session
+        os.killpg(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]

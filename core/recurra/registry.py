@@ -12,12 +12,11 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
@@ -25,15 +24,16 @@ from recurra import hookspecs
 from recurra.contract import CONTRACT, Backend
 from recurra.errors import InputError, RecurraError, nearest
 
-if TYPE_CHECKING:
-    from recurra.readers.reader import Reader
-
 BACKENDS = "recurra.backends"
 PLUGINS = "recurra.plugins"
 DENY = "RECURRA_PLUGINS_DENY"
 """Names of plugins, or of distributions with all their plugins, that are never imported; separated by commas."""
 ALLOW = "RECURRA_PLUGINS_ALLOW"
 """Where it is set: nothing but these is imported."""
+OWN = "recurra"
+"""Our distribution: nobody can take the names of what comes with it."""
+OLDEST = max(1, CONTRACT - 1)
+"""The oldest contract that core still serves: the one before its own."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Entry:
     """Distributions that the entry point's extras ask for (`torch` in `[torch]`)."""
     extras: tuple[str, ...]
     clash: str = ""
-    """The other distributions that use the same name."""
+    """The other distributions that use the same name; empty where it is recurra's own."""
     blocked: str = ""
     """The setting that keeps it from being imported."""
 
@@ -71,7 +71,9 @@ class Entry:
 
     @property
     def remedy(self) -> str:
-        """The command that installs what is missing."""
+        """The command that installs what is missing, or makes room for the other of that name."""
+        if self.clash:
+            return f"pip uninstall {self.distribution}"
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         return f'pip install "{self.distribution}{extras}"'
 
@@ -80,8 +82,11 @@ class Entry:
         """Why it cannot be used, with the command that mends it; empty where nothing is known to be wrong."""
         if self.blocked:
             return f"blocked by {self.blocked}"
+        if self.clash == OWN:
+            return f"'{self.name}' is recurra's own; uninstall {self.distribution}, or use it under another name"
         if self.clash:
-            return f"the name is also used by {self.clash}; uninstall one of them, or name one in {DENY}"
+            keep = f"to use that of {self.distribution}, set {DENY}={self.clash.replace(' ', '')}"
+            return f"the name is also used by {self.clash}; uninstall one of them, or {keep}"
         if self.missing:
             return f"{', '.join(self.missing)} not installed: {self.remedy}"
         return ""
@@ -102,17 +107,17 @@ def _extra_requirements(point: EntryPoint) -> tuple[str, ...]:
     )
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
     """Equal for all the ways to write the name of one distribution."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _blocked(name: str, distribution: str) -> str:
     """The setting that blocks a plugin, in words; empty where none does. Nothing is imported to find out."""
-    own = {_normal(name), _normal(distribution)}
+    own = {normal(name), normal(distribution)}
     for setting, blocks in ((DENY, True), (ALLOW, False)):
         text = os.environ.get(setting, "")
-        named = {_normal(each) for each in text.split(",") if each.strip()}
+        named = {normal(each) for each in text.split(",") if each.strip()}
         if named and bool(own & named) == blocks:
             return f"{setting}={text}"
     return ""
@@ -128,7 +133,6 @@ def entries(group: str = BACKENDS) -> list[Entry]:
             owners.setdefault(name, []).append(owner)
     found = []
     for (name, _, owner), point in points.items():
-        others = Counter(owners.get(name, [])) - Counter([owner])
         found.append(
             Entry(
                 name,
@@ -138,29 +142,44 @@ def entries(group: str = BACKENDS) -> list[Entry]:
                 point.dist.version if point.dist else "?",
                 _extra_requirements(point),
                 tuple(point.extras),
-                ", ".join(sorted(others.elements())),
+                _clash(owner, owners.get(name, [])),
                 _blocked(name, owner),
             )
         )
     return sorted(found, key=lambda entry: (entry.name, entry.distribution))
 
 
+def _clash(owner: str, owners: list[str]) -> str:
+    """Who else has the name. What comes with recurra keeps its own, whoever else takes it."""
+    if OWN in owners:
+        return "" if owner == OWN else OWN
+    return ", ".join(sorted((Counter(owners) - Counter([owner])).elements()))
+
+
 def backend_entry(name: str) -> Entry:
     """The entry of the backend of that name; an InputError that says what is there, or what to install."""
-    known = entries()
-    # Of two that share the name, one that is blocked is passed over.
-    for entry in sorted((entry for entry in known if entry.name == name), key=lambda entry: bool(entry.blocked)):
-        if entry.problem:
-            raise InputError(f"backend '{name}' cannot be used: {entry.problem}")
-        return entry
-    names = [entry.name for entry in known]
-    raise InputError(
-        f"backend '{name}' is not installed; installed: {', '.join(names) or 'none'}.{nearest(name, names)}"
-        " `recurra plugins` lists them."
-    )
+    entry = entry_named(name)
+    if entry is None:
+        names = [entry.name for entry in entries()]
+        raise InputError(
+            f"backend '{name}' is not installed; installed: {', '.join(names) or 'none'}.{nearest(name, names)}"
+            " `recurra plugins` lists them."
+        )
+    if entry.problem:
+        raise InputError(f"backend '{name}' cannot be used: {entry.problem}")
+    return entry
 
 
-def _load(entry: Entry) -> ModuleType:
+def entry_named(name: str) -> Entry | None:
+    """The entry of the backend of that name, whether or not it can be used. Of two that share the name, one that is
+    blocked or has no right to it is passed over.
+    """
+    found = (entry for entry in entries() if entry.name == name)
+    return min(found, key=lambda entry: bool(entry.blocked or entry.clash), default=None)
+
+
+def load(entry: Entry) -> ModuleType:
+    """The plugin's entry module; a RecurraError where it cannot be imported, whatever it does instead."""
     try:
         # What it prints is not what a program that reads our output waits for.
         with contextlib.redirect_stdout(sys.stderr):
@@ -186,7 +205,7 @@ def load_backend(name: str) -> Backend:
 
 def handed_over(entry: Entry) -> Backend:
     """What the plugin's hook hands over, whether or not it fits; a RecurraError where it cannot be had."""
-    plugins, module = pluggy.PluginManager(hookspecs.PROJECT), _load(entry)
+    plugins, module = pluggy.PluginManager(hookspecs.PROJECT), load(entry)
     plugins.add_hookspecs(hookspecs)
     try:
         plugins.register(module, name=entry.name)
@@ -209,78 +228,12 @@ def handed_over(entry: Entry) -> Backend:
 def unfit(backend: Backend, entry: Entry) -> str:
     """Why this recurra cannot use the backend; empty where it can."""
     first, last = backend.contract
-    if not first <= CONTRACT <= last:
+    if first > CONTRACT or last < OLDEST:
+        ours = f"contract {CONTRACT}" if OLDEST == CONTRACT else f"the contracts {OLDEST} and {CONTRACT}"
         return (
             f"backend '{entry.name}' ({entry.distribution} {entry.version}) was written for contract {first} to {last};"
-            f" this recurra has contract {CONTRACT}: upgrade the older of the two"
+            f" this recurra has {ours}: upgrade {'recurra' if first > CONTRACT else entry.distribution}"
         )
     if backend.name != entry.name:
         return f"plugin '{entry.name}' ({entry.module}) hands over a backend that calls itself '{backend.name}'"
     return ""
-
-
-@dataclass(frozen=True)
-class Extension:
-    """The hooks of every other plugin (readers, observers, report sections) that could be loaded."""
-
-    plugins: pluggy.PluginManager
-    problems: list[str]
-    """Why some could not be loaded, or failed when they were called."""
-
-    def call(self, hook: str, **arguments: Any) -> list[Any]:
-        """What each plugin's hook of that name hands over; one that fails is a line in `problems`."""
-        results = []
-        for name, plugin in self.plugins.list_name_plugin():
-            others = [other for _, other in self.plugins.list_name_plugin() if other is not plugin]
-            try:
-                results += self.plugins.subset_hook_caller(hook, others)(**arguments)
-            except Exception as error:
-                self.problems.append(f"plugin '{name}': its {hook} failed: {type(error).__name__}: {error}")
-        return results
-
-    def tell_problems(self, note: Callable[[str], None]) -> None:
-        """Says each problem once, and forgets it."""
-        while self.problems:
-            note(f"warning: {self.problems.pop(0)}")
-
-    def readers(self) -> list[Reader]:
-        """What the plugins' `recurra_readers` hooks hand over."""
-        return [reader for readers in self.call("recurra_readers") for reader in readers]
-
-
-def extensions(more: Iterable[object] = ()) -> Extension:
-    """Loads every plugin of the group `recurra.plugins`, and those in `more`; a failing one is a line in `problems`."""
-    plugins = pluggy.PluginManager(hookspecs.PROJECT)
-    plugins.add_hookspecs(hookspecs)
-    problems = _register((entry for entry in entries(PLUGINS) if not entry.blocked), plugins)
-    for plugin in more:
-        plugins.register(plugin)
-    return Extension(plugins, problems + _misspelt(plugins))
-
-
-def extension_problems(entry: Entry) -> list[str]:
-    """What is wrong with one plugin of the group `recurra.plugins`, found by loading it."""
-    plugins = pluggy.PluginManager(hookspecs.PROJECT)
-    plugins.add_hookspecs(hookspecs)
-    return _register([entry], plugins) + _misspelt(plugins)
-
-
-def _register(found: Iterable[Entry], plugins: pluggy.PluginManager) -> list[str]:
-    """Loads plugins; why some could not be."""
-    problems = []
-    for entry in found:
-        try:
-            plugins.register(_load(entry), name=f"{entry.distribution}:{entry.name}")
-        except Exception as error:
-            problems.append(" ".join(str(error).split()))
-    return problems
-
-
-def _misspelt(plugins: pluggy.PluginManager) -> list[str]:
-    known = [name for name in vars(hookspecs) if name.startswith("recurra_")]
-    return [
-        f"plugin '{name}' implements '{caller.name}', which is no hook.{nearest(caller.name, known)}"
-        for name, plugin in plugins.list_name_plugin()
-        for caller in plugins.get_hookcallers(plugin) or ()
-        if not caller.has_spec()
-    ]

@@ -6,7 +6,7 @@ Names and layouts (all float32; `X -> Y` axes are input, output):
 | ----------------------------- | ---------------- | ------- |
 | cnn.convI.kernel              | [k, k, in, out]  | convolution I = 1, 2, ...; cross-correlation |
 | cnn.convI.bias                | [out]            | |
-| cnn.denseI.kernel / .bias     | [in, out] / [out]| after the flattening in order height, width, channel |
+| cnn.denseI.kernel / .bias     | [in, out] / [out] | after the flattening in order height, width, channel |
 | rnn.lstmI.kernel              | [in, 4u]         | gates in the order i, f, g, o (input, forget, candidate, output) |
 | rnn.lstmI.recurrent_kernel    | [u, 4u]          | |
 | rnn.lstmI.bias                | [4u]             | one bias for each gate |

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from recurra.contract import CONTRACT
 from recurra.errors import InputError
-from recurra.registry import entries
+from recurra.registry import entries, normal
 from recurra_flows.certifying import AUTHORS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+OURS = {"recurra-jax"}
+"""Distributions of this project that need not be installed."""
 LICENSE = re.compile(r"[A-Za-z0-9.+() -]{1,80}")
 
 
@@ -32,8 +34,8 @@ def start(name: str, into: Path, author: str = "", license: str = "MIT") -> Path
         raise InputError(f"a new plugin needs copier, which is not installed: {AUTHORS}")
     answers = {
         "name": name,
-        "distribution": name if name.startswith("recurra-") else f"recurra-{name}",
-        "module": f"recurra_{name.removeprefix('recurra-').replace('-', '_')}",
+        "distribution": _distribution(name),
+        "module": _module(name),
         "author": author,
         "license": license,
         "contract": CONTRACT,
@@ -43,6 +45,21 @@ def start(name: str, into: Path, author: str = "", license: str = "MIT") -> Path
     return folder
 
 
+def _distribution(name: str) -> str:
+    return name if name.startswith("recurra-") else f"recurra-{name}"
+
+
+def _module(name: str) -> str:
+    return _distribution(name).replace("-", "_")
+
+
+def _is_taken(name: str) -> bool:
+    """Whether installing the package would put it in the place of another, of ours or of anybody's."""
+    installed = {normal(name) for names in packages_distributions().values() for name in names}
+    own = normal(_distribution(name))
+    return importlib.util.find_spec(_module(name)) is not None or own in installed or own in OURS
+
+
 def _check(name: str, author: str, license: str) -> None:
     if not NAME.fullmatch(name) or len(name) > 60:
         raise InputError(
@@ -50,6 +67,8 @@ def _check(name: str, author: str, license: str) -> None:
         )
     if name in {entry.name for entry in entries()}:
         raise InputError(f"'{name}' is the name of a backend that is installed; choose another")
+    if _is_taken(name):
+        raise InputError(f"'{name}': its package would be {_module(name)}, which there is already; choose another name")
     if not author.isprintable() or '"' in author or "\\" in author:
         raise InputError("--author: expected a name without quotes, backslashes and line breaks")
     if not LICENSE.fullmatch(license):

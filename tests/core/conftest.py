@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -129,3 +130,24 @@ def browsed(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
     return browse
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts a distribution with one entry point on the path, as pip would."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(
+        name: str, code: str, distribution: str = "strange-plugin", requires: str = "", group: str = "recurra.backends"
+    ) -> None:
+        module = f"{distribution.replace('-', '_')}_{name}"
+        (tmp_path / f"{module}.py").write_text(code)
+        info = tmp_path / f"{distribution}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        needs = f"Provides-Extra: engine\nRequires-Dist: {requires}; extra == 'engine'\n" if requires else ""
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{needs}")
+        extra = " [engine]" if requires else ""
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}{extra}\n")
+        sys.modules.pop(module, None)
+
+    return make

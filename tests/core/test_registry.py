@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
+from recurra import registry
 from recurra.errors import InputError, RecurraError
-from recurra.registry import backend_entry, entries, extensions, load_backend
+from recurra.registry import backend_entry, entries, load_backend
 
 GOOD = """
 from recurra import hookimpl
@@ -18,27 +16,6 @@ class Backend:
 def recurra_backend():
     return Backend()
 """
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Puts a distribution with one entry point on the path, as pip would."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def make(
-        name: str, code: str, distribution: str = "strange-plugin", requires: str = "", group: str = "recurra.backends"
-    ) -> None:
-        module = f"{distribution.replace('-', '_')}_{name}"
-        (tmp_path / f"{module}.py").write_text(code)
-        info = tmp_path / f"{distribution}-1.2.dist-info"
-        info.mkdir(exist_ok=True)
-        needs = f"Provides-Extra: engine\nRequires-Dist: {requires}; extra == 'engine'\n" if requires else ""
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{needs}")
-        extra = " [engine]" if requires else ""
-        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}{extra}\n")
-        sys.modules.pop(module, None)
-
-    return make
 
 
 def test_our_own_backends_come_through_the_same_door() -> None:
@@ -83,21 +60,45 @@ def test_a_broken_backend_is_one_line_when_asked_for_and_a_row_in_the_list(insta
     assert load_backend("torch").name == "torch"
 
 
-def test_two_distributions_with_one_name_are_both_told(install) -> None:
-    install("torch", GOOD.format(contract=(1, 1)), distribution="impostor")
-    clashing = [entry for entry in entries() if entry.name == "torch"]
-    assert {entry.clash for entry in clashing} == {"impostor", "recurra"}
-    with pytest.raises(InputError, match="the name is also used by"):
-        backend_entry("torch")
+def test_two_strangers_with_one_name_are_both_told_and_one_can_be_denied(install, monkeypatch) -> None:
+    install("mine", GOOD.format(contract=(1, 1)), distribution="first")
+    install("mine", GOOD.format(contract=(1, 1)), distribution="second")
+    assert {entry.distribution: entry.clash for entry in entries() if entry.name == "mine"} == {
+        "first": "second",
+        "second": "first",
+    }
+    with pytest.raises(InputError, match="to use that of first, set RECURRA_PLUGINS_DENY=second"):
+        backend_entry("mine")
+    monkeypatch.setenv("RECURRA_PLUGINS_DENY", "second")
+    assert backend_entry("mine").distribution == "first"
 
 
-def test_a_broken_extension_is_a_problem_and_a_misspelt_hook_is_named(install) -> None:
-    install("reads", "raise RuntimeError('no')", "bad-reader", group="recurra.plugins")
-    misspelt = "from recurra import hookimpl\n@hookimpl\ndef recurra_reader(): return []"
-    install("other", misspelt, "misspelt", group="recurra.plugins")
-    problems = extensions().problems
-    assert any("bad-reader 1.2) cannot be imported: RuntimeError: no" in line for line in problems)
-    assert any("'recurra_reader', which is no hook. Did you mean 'recurra_readers'?" in line for line in problems)
+def test_nobody_takes_the_name_of_one_of_ours(install) -> None:
+    install("torch", GOOD.format(contract=(1, 1)), distribution="the-impostor")
+    found = {entry.distribution: entry for entry in entries() if entry.name == "torch"}
+    assert "'torch' is recurra's own; uninstall the-impostor" in found["the-impostor"].problem
+    assert found["the-impostor"].remedy == "pip uninstall the-impostor"
+    assert not found["recurra"].clash
+    assert load_backend("torch").name == "torch"
+    assert backend_entry("torch").distribution == "recurra"
+
+
+@pytest.mark.parametrize(
+    ("contract", "accepted"),
+    [((1, 1), False), ((1, 2), True), ((2, 2), True), ((2, 3), True), ((3, 3), True), ((3, 9), True), ((4, 5), False)],
+)
+def test_a_backend_for_this_contract_or_the_one_before_is_accepted(
+    install, monkeypatch, contract: tuple[int, int], accepted: bool
+) -> None:
+    monkeypatch.setattr(registry, "CONTRACT", 3)
+    monkeypatch.setattr(registry, "OLDEST", 2)
+    install("mine", GOOD.format(contract=contract))
+    if accepted:
+        assert load_backend("mine").contract == contract
+    else:
+        older = "recurra" if contract == (4, 5) else "strange-plugin"
+        with pytest.raises(RecurraError, match=rf"has the contracts 2 and 3: upgrade {older}$"):
+            load_backend("mine")
 
 
 def test_a_plugin_that_prints_at_import_leaves_standard_output_alone(install, capsys) -> None:
@@ -127,15 +128,3 @@ def test_an_empty_setting_blocks_nothing(install, monkeypatch) -> None:
     monkeypatch.setenv("RECURRA_PLUGINS_ALLOW", " ,")
     install("mine", GOOD.format(contract=(1, 1)))
     assert load_backend("mine").name == "mine"
-
-
-def test_denying_one_of_two_that_share_a_name_leaves_the_other(install, monkeypatch) -> None:
-    install("torch", GOOD.format(contract=(1, 1)), distribution="impostor")
-    monkeypatch.setenv("RECURRA_PLUGINS_DENY", "impostor")
-    assert backend_entry("torch").distribution == "recurra"
-
-
-def test_a_blocked_extension_is_not_loaded(install, monkeypatch) -> None:
-    install("reads", "raise RuntimeError('no')", "bad-reader", group="recurra.plugins")
-    monkeypatch.setenv("RECURRA_PLUGINS_DENY", "reads")
-    assert extensions().problems == []

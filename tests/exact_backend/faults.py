@@ -1,4 +1,4 @@
-"""Nine faults that a backend can have, each planted where it would be made."""
+"""Faults that a backend can have, each planted where it would be made."""
 
 from __future__ import annotations
 
@@ -83,6 +83,16 @@ def _wrong_epsilon(build: Callable[[], Any]) -> Any:
     return build()
 
 
+def _decay_forgotten(build: Callable[[], Any]) -> Any:
+    adam.is_kernel = lambda name: False
+    return build()
+
+
+def _decay_on_biases(build: Callable[[], Any]) -> Any:
+    adam.is_kernel = lambda name: True
+    return build()
+
+
 def _wrong_flatten_order(build: Callable[[], Any]) -> Any:
     flatten = frames.flatten
 
@@ -109,14 +119,16 @@ PLANTED = {
     "transposed kernel": _transposed_kernel,
     "swapped lstm gates": _swapped_gates,
     "wrong epsilon": _wrong_epsilon,
+    "decay forgotten": _decay_forgotten,
+    "decay on biases": _decay_on_biases,
     "wrong flatten order": _wrong_flatten_order,
     "bidirectional order": _reverse_first,
 }
-_RIGHT = (frames.convolution, frames.flatten, recurrent.lstm, recurrent.ends, adam.EPSILON)
+_RIGHT = (frames.convolution, frames.flatten, recurrent.lstm, recurrent.ends, adam.EPSILON, adam.is_kernel)
 
 
 def planted(fault: str, sound: type[NumpyClassifier], spec: ClassifierSpec, seed: int) -> NumpyClassifier:
     """A network with the fault; a sound one where it is the empty string."""
-    frames.convolution, frames.flatten, recurrent.lstm, recurrent.ends, adam.EPSILON = _RIGHT
+    frames.convolution, frames.flatten, recurrent.lstm, recurrent.ends, adam.EPSILON, adam.is_kernel = _RIGHT
     kind = CLASSES.get(fault, sound)
     return PLANTED[fault](lambda: kind(spec, seed)) if fault in PLANTED else kind(spec, seed)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from recurra.certificate import read_certificate
@@ -81,6 +82,26 @@ def test_a_plugin_that_takes_too_long_is_not_waited_for(installed: Install) -> N
     assert json.loads(done.stdout)["odd"] == ["broken", "it was not loaded within 3 s"]
 
 
+LEAVING = """
+import os, time
+from pathlib import Path
+if os.fork() == 0:
+    Path("left").write_text(str(os.getpid()))
+    time.sleep(600)
+while not (Path("left").exists() and Path("left").read_text()):
+    time.sleep(0.01)
+"""
+
+
+def test_a_process_that_a_plugin_leaves_behind_is_not_waited_for_and_ends(
+    place: Path, installed: Install, recurra: Recurra
+) -> None:
+    installed("odd", LEAVING + SOUND, "recurra.backends")
+    assert rows_of(recurra("plugins", "--json"))["odd"]["state"] == "usable"
+    left = int((place / "left").read_text())
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_name_that_two_distributions_use_is_told_and_one_of_them_can_be_denied(
     place: Path, installed: Install, recurra: Recurra
 ) -> None:
@@ -141,9 +162,12 @@ def test_a_backend_that_is_wrong_fails_the_kit_and_its_certificate_says_where(pl
         (("check", "plane"), "Did you mean 'plain'?"),
         (("check", "plain", "-k", "no_such_word"), "no check has that in its name"),
         (("check", "plain", "-k", "and and"), "expected words joined by and, or, not"),
-        (("check", "plain", "--certificate", "c.txt"), "expected a .json file"),
+        (("check", "plain", "--certificate", "c.txt"), "--certificate c.txt: expected a .json file"),
         (("new", "My Backend"), "expected small letters"),
         (("new", "plain"), "is the name of a backend that is installed"),
+        (("new", "flows"), "its package would be recurra_flows, which there is already"),
+        (("new", "recurra-torch"), "its package would be recurra_torch, which there is already"),
+        (("new", "recurra-jax"), "its package would be recurra_jax, which there is already"),
         (("new", "mine", "--into", "nowhere"), "there is no such folder"),
         (("new", "mine", "--author", 'a"b'), "expected a name without quotes"),
     ],
@@ -196,7 +220,6 @@ def test_a_new_backend_is_listed_passes_the_kit_its_own_tests_and_lint(mine: Pat
 
 
 def test_a_new_backend_runs_an_experiment(mine: Path, run_json: Callable[..., dict[str, Any]]) -> None:
-    settings = ("model.kind=cnn", "model.cnn.channels=[4]", "train.epochs=1", "data.train_fraction=0.1")
-    found = run_json("e.yaml", "backend=my-backend", *settings)
+    found = run_json("my-backend/experiment.yaml", "train.epochs=1", "data.train_fraction=0.1")
     assert (found["backend"], found["metrics"]["samples"]) == ("my-backend", 359)
     assert found["metrics"]["log_loss"] < 2.5  # no worse than a guess, after five steps

@@ -10,8 +10,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
+from recurra.conformance.networks import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.conformance.parallel import ParallelSuite, assert_near
-from recurra.conformance.suite import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.contract import Classifier, ClassifierSpec
 from recurra.errors import InputError
 from recurra.registry import load_backend
@@ -134,7 +134,7 @@ def test_devices_that_cannot_train_together_are_refused(devices, line, monkeypat
 
 RUN = """
 import sys
-from recurra.conformance.suite import random_batches, spec_of
+from recurra.conformance.networks import random_batches, spec_of
 from recurra.errors import InputError
 from recurra.registry import load_backend
 spec, backend = spec_of("cnn-image"), load_backend("tensorflow")

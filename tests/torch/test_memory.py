@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from recurra.conformance.networks import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.conformance.small_gans import gan_spec_of, random_gan_batches, random_gan_weights, random_latents
-from recurra.conformance.suite import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.errors import DeviceMemoryError
 from recurra.registry import load_backend
 

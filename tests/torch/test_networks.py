@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recurra.conformance import reference
-from recurra.conformance.suite import IMAGE, NETWORKS, random_batches, spec_of
+from recurra.conformance.networks import IMAGE, NETWORKS, random_batches, spec_of
 from recurra.contract import ClassifierSpec, SampleShape
 from recurra.experiment import Cnn, Model, Rnn, Train
 from recurra.weights import layout

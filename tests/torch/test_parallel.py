@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 import pytest
 
+from recurra.conformance.networks import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.conformance.parallel import start
-from recurra.conformance.suite import assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.contract import Classifier, ClassifierSpec
 from recurra.errors import DeviceMemoryError, InputError, RecurraError
 from recurra.registry import load_backend
@@ -195,7 +195,7 @@ def test_ranks_end_with_their_classifier() -> None:
 
 RUN = """
 import psutil, sys
-from recurra.conformance.suite import random_batches, spec_of
+from recurra.conformance.networks import random_batches, spec_of
 from recurra.registry import load_backend
 from recurra.weights import initial_weights
 spec = spec_of("cnn-image")

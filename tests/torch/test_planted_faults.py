@@ -1,4 +1,4 @@
-"""The tenth planted fault (tests/core/test_kit.py has nine): discriminators whose update moves the generator."""
+"""One more planted fault (tests/core/test_kit.py has the others): discriminators whose update moves the generator."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurra.conformance.suite import NETWORKS, assert_same_bytes, random_batches, snapshot, spec_of
+from recurra.conformance.networks import NETWORKS, assert_same_bytes, random_batches, snapshot, spec_of
 from recurra.errors import InputError
 
 pytestmark = pytest.mark.torch
@@ -48,7 +48,7 @@ def test_dropout_differs_from_step_to_step_and_seed_to_seed() -> None:
 
 RUN = """
 import sys, hashlib
-from recurra.conformance.suite import random_batches, snapshot, spec_of
+from recurra.conformance.networks import random_batches, snapshot, spec_of
 from recurra.registry import load_backend
 from recurra.weights import initial_weights
 spec = spec_of(sys.argv[1], dropout=0.3, clip_norm=1.0, precision=sys.argv[2])

@@ -1,21 +1,13 @@
 """What a backend is held to: a reference in float64, and pytest suites that compare a backend with it.
 
-from recurra.conformance import BackendSuite, GanSuite, GanTrainingSuite, ParallelSuite, TrainingSuite
+from recurra.conformance import Kit
 
-class TestMine(BackendSuite):
+class TestMine(Kit):
     name = "my-backend"
 
-class TestMyTraining(TrainingSuite):
-    name = "my-backend"
-
-class TestMyGans(GanSuite):  # skipped where the backend does not claim `gan`
-    name = "my-backend"
-
-class TestMyGanTraining(GanTrainingSuite):
-    name = "my-backend"
-
-class TestOnMyDevices(ParallelSuite):  # skipped where the backend does not claim `data-parallel`
-    name = "my-backend"
+`Kit` is all suites. One by one they are for tests of a part: `class TestMine(BackendSuite): name = "my-backend"`.
+Checks of what a backend does not claim are skipped. Of every backend, whatever it claims, it is asked that the same
+training twice, in one process or in two, in one call or in several, ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -23,13 +15,9 @@ from __future__ import annotations
 import recurra.conformance.asserts  # noqa: F401
 from recurra.conformance.gan import GanSuite
 from recurra.conformance.gan_training import GanTrainingSuite
+from recurra.conformance.kit import Kit
 from recurra.conformance.parallel import ParallelSuite
 from recurra.conformance.suite import BackendSuite
 from recurra.conformance.training import TrainingSuite
 
-__all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "ParallelSuite", "TrainingSuite"]
-
-
-def suite_named(name: str) -> type:
-    """The suite of that name in `__all__`."""
-    return globals()[name]
+__all__ = ["BackendSuite", "GanSuite", "GanTrainingSuite", "Kit", "ParallelSuite", "TrainingSuite"]

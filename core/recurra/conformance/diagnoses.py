@@ -6,6 +6,7 @@ convention would explain what the backend did, where there is one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -13,12 +14,12 @@ import numpy as np
 from recurra.conformance import reference
 from recurra.conformance.checks import group
 from recurra.conformance.deviation import assert_close, record_deviation
-from recurra.conformance.networks import Networks, one_step, random_batches, snapshot, spec_of
+from recurra.conformance.networks import Networks, one_step, random_batches, random_weights, snapshot, spec_of
 from recurra.contract import ClassifierSpec, SampleShape, Weights
 from recurra.experiment import Cnn, Model, Rnn, Train
 from recurra.optimiser import EPSILON
 from recurra.recurrent import GATES
-from recurra.weights import initial_weights, layout
+from recurra.weights import initial_weights, is_kernel, layout
 
 ROWS = SampleShape("image", 1, 4, 3, 1)
 MAPS = SampleShape("image", 1, 5, 6, 2)
@@ -179,6 +180,26 @@ class Diagnoses(Networks):
             f" (inside the root's correction 1e-8 would act as {EPSILON / np.sqrt(1 - 0.999):.3g})"
         )
 
+    @group("optimiser")
+    def test_weight_decay_is_of_kernels_alone_and_apart_from_the_gradient(self) -> None:
+        """Beside the same step without it, whose gradient is the same: kernels differ by rate * decay * w."""
+        network, ends = self.any_network(), []
+        for decay in (1.0, 0.0):
+            spec = spec_of(network, weight_decay=decay)
+            classifier, batches = self.build(spec), random_batches(spec, 1)
+            classifier.load_weights(random_weights(spec))
+            batches.learning_rates[...] = 0.5
+            classifier.train_steps(batches)
+            ends.append(classifier.weights())
+        weights = random_weights(spec_of(network))
+        shrunk = {name: ends[1][name] - ends[0][name] for name in weights}
+        moved = sorted(name for name in weights if not is_kernel(name) and np.abs(shrunk[name]).max() > 1e-3)
+        assert not moved, f"weight decay moves {', '.join(moved[:3])}, and is of kernels alone"
+        assert any(array.any() for array in shrunk.values()), "there is no weight decay"
+        for name, array in weights.items():
+            expected = 0.5 * array if is_kernel(name) else np.zeros_like(array)
+            assert_close(f"decay of {name}", shrunk[name], expected, **self.tolerance(1e-4, 1e-5))
+
     @group("dropout")
     def test_dropout_is_off_when_a_network_answers(self) -> None:
         """Logits and features are those of the same network without dropout, also after it was trained on."""
@@ -210,20 +231,28 @@ class Diagnoses(Networks):
 
     @group("dropout")
     def test_what_dropout_keeps_is_divided_by_the_part_that_is_kept(self) -> None:
-        """The output layer's gradient is that without dropout, times 0 or 1 / (1 - 0.75)."""
-        network, found = self.any_network("cnn-image"), []
+        """In each of twenty steps at a rate of 0, the output layer's gradient is that without dropout, times 0 or
+        1 / (1 - 0.75): the difference of two moments m = 0.9 m + 0.1 g tells it.
+        """
+        network, gradients = self.any_network("cnn-image"), []
         for dropout in (0.0, 0.75):
             spec = spec_of(network, dropout=dropout)
             classifier, weights = self.build(spec), initial_weights(spec, 0)
             weights["output.kernel"][...] = 0
             classifier.load_weights(weights)
-            classifier.train_steps(random_batches(spec, 1, batch=1))
-            found.append(classifier.training_state()["adam.m.output.kernel"].astype(np.float64))
-        told = np.abs(found[0]) > 1e-4 * np.abs(found[0]).max()
-        factors = found[1][told] / found[0][told]
+            batches = random_batches(spec, 1, batch=1)
+            batches.learning_rates[...] = 0
+            moments = [np.zeros_like(weights["output.kernel"], np.float64)]
+            for step in range(20):
+                classifier.train_steps(replace(batches, first_step=step))
+                moments.append(classifier.training_state()["adam.m.output.kernel"].astype(np.float64))
+            gradients.append(np.diff(moments, axis=0) / 0.1 + moments[:-1])
+        told = np.abs(gradients[0]) > 1e-4 * np.abs(gradients[0]).max()
+        factors = gradients[1][told] / gradients[0][told]
         kept = factors > 2
         assert kept.any(), f"the gradient of what is kept is multiplied by {factors.max():.3g}, expected 4"
-        assert_close("factors of what is kept and of what is dropped", factors, np.where(kept, 4.0, 0.0), 1e-4, 1e-6)
+        assert 0.05 < kept.mean() < 0.45, f"at a rate of 0.75, {kept.mean():.0%} of the features are kept"
+        assert_close("factors of what is kept and of what is dropped", factors, np.where(kept, 4.0, 0.0), 1e-3, 1e-3)
 
     @group("training")
     def test_steps_are_taken_in_the_order_of_the_batches(self) -> None:

@@ -13,6 +13,7 @@ from recurra.conformance.deviation import assert_close
 from recurra.conformance.gan_subjects import SIDES, Subject
 from recurra.conformance.gan_updates import GanUpdates
 from recurra.conformance.generator import averaged, generate
+from recurra.conformance.networks import assert_same_bytes, snapshot
 from recurra.conformance.small_gans import (
     gan_spec_of,
     one_of,
@@ -21,7 +22,6 @@ from recurra.conformance.small_gans import (
     random_latents,
     still,
 )
-from recurra.conformance.suite import assert_same_bytes, snapshot
 from recurra.contract import GanBackend, Latents
 from recurra.errors import InputError
 from recurra.registry import load_backend
@@ -52,7 +52,7 @@ class GanSuite(GanUpdates):
         found = gan.generate(latents, labels)
         expected = generate(latents.content, latents.noise, labels, averaged(weights), subject.spec)
         assert found.dtype == np.float32
-        assert_close("samples", found, expected, 1e-4, 2e-5)
+        assert_close("samples", found, expected, **self.tolerance(1e-4, 2e-5))
 
     def test_a_sample_depends_on_nothing_but_its_latents_and_its_label(self, subject: Subject) -> None:
         """Alone, or in the midst of others."""
@@ -67,12 +67,12 @@ class GanSuite(GanUpdates):
         batches = random_gan_batches(subject.spec, 1, 6)
         x, labels = batches.x[0], batches.y[0]
         found, expected = gan.judge(x, labels), gan_reference.judge(x, labels, weights, subject.spec)
-        assert_close("logits of frames", found[0], expected[0], 1e-4, 2e-5)
+        assert_close("logits of frames", found[0], expected[0], **self.tolerance(1e-4, 2e-5))
         assert found[0].dtype == np.float32
         if expected[1] is None or found[1] is None:
             assert found[1] is expected[1]
         else:
-            assert_close("logits of clips", found[1], expected[1], 1e-4, 2e-5)
+            assert_close("logits of clips", found[1], expected[1], **self.tolerance(1e-4, 2e-5))
 
     def test_steps_are_the_same_at_once_or_one_by_one(self, subject: Subject) -> None:
         """Three steps in one call or in three, then a smaller last batch: the same bytes, and so twice."""

@@ -36,6 +36,7 @@ class GanSubjects(Suite):
     """Builds GANs on the backend that `name` says."""
 
     group = "gan"
+    asks = ("gan",)
 
     @classmethod
     def build(cls, spec: GanSpec) -> RecurrentGan:

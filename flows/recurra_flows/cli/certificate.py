@@ -8,27 +8,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from recurra.certificate import GROUPS
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
     from recurra_flows.certifying import Told
 
 COLUMNS = ("group", "passed", "skipped", "expected", "failed", "seconds", "nearest to its tolerance")
-GROUPS = ("import", "forward", "gradients", "optimiser", "dropout", "training", "resume", "requests", "devices", "gan")
 
 
 @contextmanager
 def progress(name: str) -> Iterator[Told]:
-    """What is told of each check: a bar on a terminal, and a line of each failure as it happens anywhere."""
+    """What is told of each check: a bar with its name on a terminal, and a line of each failure anywhere."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    parts = (TextColumn("checking {task.fields[backend]}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("checking {task.fields[backend]}"), BarColumn(), MofNCompleteColumn())
+    parts = (*columns, TextColumn("{task.fields[check]}", markup=False))
     with Progress(*parts, console=output.console(error=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", backend=name, total=None)
+        task = bar.add_task("", backend=name, check="", total=None)
 
-        def told(done: int, total: int, check: Mapping[str, Any] | None) -> None:
-            bar.update(task, completed=done, total=total or None)
-            if check is not None and check["outcome"] == "failed":
+        def told(done: int, total: int, check: Mapping[str, Any]) -> None:
+            bar.update(task, completed=done, total=total or None, check=check["words"])
+            if check.get("outcome") == "failed":
                 bar.console.print(f"failed: {check['words']}", markup=False)
 
         yield told
@@ -70,8 +71,14 @@ def _nearest(deviation: Mapping[str, Any] | None) -> str:
 def _verdict(found: Mapping[str, Any]) -> str:
     counts = found["counts"]
     ran = counts["passed"] + counts["failed"] + counts["expected"]
-    if found["verdict"] == "failed":
+    if counts["failed"]:
         return f"{counts['failed']} of {ran} checks failed."
+    if found["unproven"]:
+        return f"Not shown, or for the most part declared to fail: {', '.join(found['unproven'])}."
+    if found["verdict"] == "unchecked":
+        return f"Nothing was checked: all {counts['skipped']} were skipped."
     only = f" Only part of the kit was asked for ({found['selection']})." if found["selection"] else ""
     claimed = ", ".join(found["capabilities"])
-    return f"All {ran} checks that were run hold, of a backend that claims {claimed}.{only}"
+    hold = f"{counts['passed']} checks hold, {counts['expected']} are declared to fail"
+    every = hold if counts["expected"] else f"All {ran} checks that were run hold"
+    return f"{every}, of a backend that claims {claimed}.{only}"

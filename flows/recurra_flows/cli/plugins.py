@@ -97,7 +97,7 @@ def check(
     from recurra_flows.cli.certificate import progress, show
 
     if certificate is not None:
-        output.check_out(certificate, ".json")
+        output.check_out(certificate, ".json", option="--certificate")
     with output.reserved(json), progress(name) as told:
         found = certified(name, words, quick, told)
     if certificate is not None:
@@ -139,5 +139,5 @@ def new(
         output.emit({"folder": str(made), "name": name})
         return 0
     print(f"{made} is a backend that works. Next:\n")
-    print(f'  pip install --editable "{made}[test]"\n  recurra plugins check {name}')
+    print(f'  pip install --editable "{made}[engine,test]"\n  recurra plugins check {name}')
     return 0

@@ -1,0 +1,1 @@
+"""Each epoch's numbers as TensorBoard event files, where they are asked for."""

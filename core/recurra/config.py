@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,12 +36,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment that the file and the overrides (`train.epochs=20`) describe; an InputError in one line."""
+def load_experiment(path: Path, overrides: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> Experiment:
+    """The experiment that the file, the overrides (`train.epochs=20`) and the settings (`{"train.epochs": 20}`)
+    describe; an InputError in one line.
+    """
     values = read_fields(path, "an experiment file", "`data:` and `model:`")
     values.setdefault("name", _slug(path.stem))
     for override in overrides:
         apply_override(values, override)
+    for dotted, value in (settings or {}).items():
+        _put(values, dotted.split("."), value)
     return validate(values, str(path))
 
 
@@ -112,14 +116,24 @@ def _slug(stem: str) -> str:
 
 def apply_override(values: dict[str, Any], override: str) -> None:
     """Sets the field that `train.epochs=20` names, in the values of an experiment file."""
+    dotted, value = parsed_override(override)
+    _put(values, dotted.split("."), value)
+
+
+def parsed_override(override: str) -> tuple[str, Any]:
+    """The dotted name and the value of `train.epochs=20`."""
     dotted, equals, text = override.partition("=")
-    *parents, last = dotted.strip().split(".")
-    if not equals or not all((*parents, last)):
+    dotted = dotted.strip()
+    if not equals or not all(dotted.split(".")):
         raise InputError(f"override '{override}': expected FIELD=VALUE, such as train.epochs=20")
     try:
-        value = _loaded(text)
+        return dotted, _loaded(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"override '{override}': not valid YAML: {_yaml_fault(error)}") from None
+
+
+def _put(values: dict[str, Any], names: Sequence[str], value: Any) -> None:
+    *parents, last = names
     place = values
     for parent in parents:
         if not isinstance(place.get(parent), dict):

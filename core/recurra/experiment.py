@@ -20,6 +20,8 @@ from recurra.errors import InputError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
+"""What an experiment, a champion or scores can be named: it becomes a part of file names."""
 
 
 def _one_fault(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -411,7 +413,7 @@ class Evaluate(Part):
 class Experiment(Part):
     """One experiment file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     """Letters, digits, dot, dash and underscore; left out: the file's own name."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Of the first weights, the order of the samples, augmentation, dropout, and splits that are drawn."""

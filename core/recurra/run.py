@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from recurra.champion.rules import PREFIX
 from recurra.durable import read_json, write_json
 from recurra.errors import InputError, nearest
 from recurra.experiment import Experiment
@@ -64,7 +65,7 @@ class Run:
 
         A path opens the run in the home that it lies in, whatever `home` is. `champion:NAME` is the run in use.
         """
-        if wanted.startswith("champion:"):
+        if wanted.startswith(PREFIX):
             from recurra.champion.record import champion_run
 
             return champion_run(home, wanted)

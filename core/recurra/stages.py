@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recurra.contract import CONTRACT
-from recurra.errors import RecurraError
+from recurra.errors import InputError, RecurraError
 from recurra.experiment import Experiment, Train
+from recurra.extensions import extensions
 from recurra.progress import Progress, Silent
-from recurra.registry import PLUGINS, backend_entry, entries, extensions
+from recurra.registry import PLUGINS, backend_entry, entries
 from recurra.store import Artifact, Outcome, Store
 
 if TYPE_CHECKING:
@@ -33,10 +34,20 @@ RECOGNISERS = ("dropout", "monitor", "precision")
 
 
 def open_source(experiment: Experiment, home: Path | None = None) -> Source:
-    """The experiment's source, opened by the reader that recognises it; downloads and digests are kept in `home`."""
+    """The experiment's source, opened by the reader that recognises it; downloads and digests are kept in `home`.
+
+    An InputError where that cannot be done; it names the plugins whose readers could not be asked.
+    """
     from recurra import readers
 
-    return readers.open_source(experiment.data.source, experiment.data, extensions().readers(), home)
+    plugins = extensions()
+    more = plugins.readers()
+    try:
+        return readers.open_source(experiment.data.source, experiment.data, more, home)
+    except InputError as error:
+        if not plugins.problems:
+            raise
+        raise InputError(f"{error}; not asked: {'; '.join(plugins.problems)}") from None
 
 
 def preprocess_inputs(experiment: Experiment, source: Source) -> Inputs:
@@ -385,12 +396,12 @@ def report(
     progress = progress or Silent()
 
     def make(folder: Path) -> None:
-        from recurra.report import render, summary_markdown
+        from recurra.report import Section, render, summary_markdown
 
         plugins = extensions()
-        offered = plugins.call("recurra_report_sections", experiment=experiment, artifacts=artifacts)
+        sections = plugins.offered("recurra_report_sections", Section, experiment=experiment, artifacts=artifacts)
         plugins.tell_problems(progress.note)
-        page = render(experiment, artifacts, [section for sections in offered for section in sections], gan)
+        page = render(experiment, artifacts, sections, gan)
         (folder / "report.html").write_text(page, encoding="utf-8")
         (folder / "summary.md").write_text(summary_markdown(experiment, artifacts), encoding="utf-8")
 

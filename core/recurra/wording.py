@@ -26,6 +26,15 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
+def size(count: float) -> str:
+    """Bytes in decimal units: 1.5 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def plural(count: int, noun: str) -> str:
     """2, 'class' -> 2 classes."""
     suffix = "" if count == 1 else "es" if noun.endswith("s") else "s"

@@ -6,6 +6,7 @@ Import this module before Prefect: Prefect reads its settings when it is importe
 from __future__ import annotations
 
 import atexit
+import base64
 import os
 import socket
 import subprocess
@@ -17,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
+from urllib.parse import urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 from recurra.errors import RecurraError
 from recurra.home import Home
@@ -25,6 +27,7 @@ from recurra_flows.choices import prefect_choice
 from recurra_flows.up_record import standing
 from recurra_flows.worker_process import end
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATIENCE = 300.0
 """Seconds for a server to start; the first start makes the database, and that can be slow."""
 
@@ -42,12 +45,25 @@ def settle(home: Home, debug: bool = False) -> None:
         # With the runs that it tells of, so that `recurra up` shows them all.
         wanted["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home.path}/prefect/prefect.db"
         with suppress(OSError):  # whoever needs it says what is wrong with the folder
-            (home.path / "prefect").mkdir(parents=True, exist_ok=True)
+            (home.path / "prefect").mkdir(mode=0o700, parents=True, exist_ok=True)  # as Prefect's own: it holds all
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
     if chosen_url() is None and (up := standing(home)) is not None and up.own and answers(up.api):
         os.environ["PREFECT_API_URL"] = up.api
-        call_directly("127.0.0.1", "localhost")
+        call_directly(urlsplit(up.api).hostname or "")
+        if (known := login()) and not prefect_choice("api", "auth_string"):
+            os.environ["PREFECT_API_AUTH_STRING"] = known
+
+
+def login() -> str | None:
+    """`user:password` that Prefect's server asks for; None for nothing."""
+    return prefect_choice("server", "api", "auth_string")
+
+
+def answer_own_login() -> None:
+    """What a server of our own asks for, this process and those below it answer."""
+    if asked := login():
+        os.environ["PREFECT_API_AUTH_STRING"] = asked
 
 
 def chosen_database() -> str | None:
@@ -94,7 +110,8 @@ def serve(note: Callable[[str], None]) -> Callable[[], None]:
         server = start("recurra_flows.server", listening, printed)
     # The socket is now the server's alone, so that a call is refused, not kept waiting, when the server is dead.
     os.environ["PREFECT_API_URL"] = url
-    call_directly("127.0.0.1", "localhost")
+    answer_own_login()
+    call_directly("127.0.0.1")
     # Prefect sends its last logs when Python exits. This comes after, because it is registered before Prefect's import.
     atexit.register(end, server)
     return lambda: wait(server, url, printed, note)
@@ -124,12 +141,20 @@ def call_directly(*hosts: str) -> None:
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(names)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    return host in LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+def _direct(url: str) -> OpenerDirector:
+    # No proxy: a proxy for the world outside does not know this machine's own ports.
+    return build_opener(ProxyHandler({})) if is_loopback(urlsplit(url).hostname or "") else build_opener()
+
+
 def answers(url: str, seconds: float = 3.0) -> bool:
     """Whether a Prefect API is there and well."""
     try:
-        # No proxy: a proxy for the world outside does not know this machine's own ports.
-        opener = build_opener(ProxyHandler({})) if "//127.0.0.1" in url or "//localhost" in url else build_opener()
-        with opener.open(f"{url}/health", timeout=seconds):
+        with _direct(url).open(f"{url}/health", timeout=seconds):
             return True
     except HTTPError as error:
         return error.code < 500  # it asks for a login, which Prefect's own settings hold
@@ -138,12 +163,31 @@ def answers(url: str, seconds: float = 3.0) -> bool:
 
 
 def reach(url: str) -> None:
-    """Returns where the API that the user chose answers; a RecurraError where it does not."""
+    """Returns where the API that the user chose answers; a RecurraError where it does not, or asks for a login that
+    nobody set.
+    """
     if not answers(url, 10.0):
         raise RecurraError(
             f"the Prefect API {url} does not answer; start it (`prefect server start`), or unset PREFECT_API_URL"
             " for a server of the run's own"
         )
+    if _asks_for_login(url):
+        raise RecurraError(f"the Prefect API {url} asks for a login; set PREFECT_API_AUTH_STRING to its user:password")
+
+
+def _asks_for_login(url: str) -> bool:
+    """Whether it refuses what this process would answer; its `/health` is everybody's."""
+    if prefect_choice("api", "key"):
+        return False  # Prefect Cloud's; Prefect says what is wrong with it
+    given = prefect_choice("api", "auth_string")
+    headers = {"Authorization": f"Basic {base64.b64encode(given.encode()).decode()}"} if given else {}
+    try:
+        with _direct(url).open(Request(f"{url}/admin/version", headers=headers), timeout=10):
+            return False
+    except HTTPError as error:
+        return error.code == 401
+    except (OSError, ValueError):
+        return False  # it has ended meanwhile, or is busy: whoever calls it finds out
 
 
 def wait(server: subprocess.Popen[bytes], url: str, printed: IO[bytes], note: Callable[[str], None]) -> None:

@@ -42,24 +42,15 @@ class Account:
 
 
 def ready(home: Home, name: str) -> None:
-    """An InputError where the champion of that name cannot be asked; where there is none yet, all is well.
-
-    By the manifests alone: every byte is checked when it is asked.
-    """
+    """An InputError where the champion of that name cannot be asked; where there is none yet, all is well."""
     current = read(home, name).current
-    if current is None:
-        return
-    run_of(home, name, current)
-    for role, place in current.artifacts.items():
-        if home.store.peek(place["stage"], place["key"]) is None:
-            raise InputError(
-                f"champion {name}: the {role} artifact of run {current.run} is gone from the store;"
-                f" `recurra resume {current.run}` makes it, `recurra champion rollback {name}` does without it"
-            )
+    if current is not None:
+        run_of(home, name, current)
 
 
 def challenged(experiment: Experiment, of: Run, record: Recorder, rules: Rules) -> Account:
     """Compares the run's network with the champion, records the decision, and writes the account into its folder."""
+    of.record["roles"] = [*stages_of(experiment)]  # of one that is resumed, which had a challenge and may need none now
     challenger = Challenger(rules.champion or experiment.name, experiment, of, record, rules, promotion.network_of(of))
     while True:
         try:
@@ -90,7 +81,8 @@ class Challenger:
         champion = known.current
         if champion is None:
             return self._entered(promotion.first(), None)
-        if champion.weights == self.network.weights:
+        same = champion.weights == self.network.weights
+        if same and champion.test["digest"] == self.network.test["digest"]:
             return self._account(champion, "stands", self._why_same(), champion)
         if known.dismissed(self.network.weights):
             return self._entered(promotion.dismissed(), champion)
@@ -102,10 +94,11 @@ class Challenger:
             return self._entered(Verdict("kept", f"{reason}; retrain under another champion's name"), champion)
         ref = self._asked(holder)
         found = Findings.read(ref.artifact().path)
-        return self._entered(promotion.verdict(found, self.rules), champion, ref, found)
+        decided = promotion.unchanged() if same else promotion.verdict(found, self.rules)
+        return self._entered(decided, champion, ref, found)
 
     def _why_same(self) -> str:
-        if all(stage["cache"] == "hit" for stage in self.run.record["stages"].values()):
+        if all(stage["cache"] == "hit" for stage in self.run.done().values()):
             return "nothing has changed, so nothing was trained"
         return "what was trained is the same network"
 
@@ -117,7 +110,6 @@ class Challenger:
             found = Outcome(holder.artifact(role), True, "unchanged", 0.0)
             artifacts[f"champion_{name}"] = ArtifactRef.of(holder.home.store.root, found)
         asked = on_devices(challenge, champion, 1).submit(self.experiment, champion, artifacts).result()
-        # Not before it is there: `recurra resume` goes on with the other stages alone.
         self.run.record["roles"] = [*stages_of(self.experiment), "challenge"]
         return self.record("challenge", asked)
 

@@ -87,4 +87,4 @@ def _mapping(value: Any, *names: str) -> Mapping[str, Any] | None:
 def _at(value: Any, *names: str) -> str | None:
     *path, last = names
     found = (_mapping(value, *path) or {}).get(last)
-    return found if isinstance(found, str) else None
+    return str(found).lower() if isinstance(found, (bool, int, float)) else found if isinstance(found, str) else None

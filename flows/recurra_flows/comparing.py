@@ -60,7 +60,7 @@ def execute(
     """
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
-    with (wanted or Wanted()).machines(home, plan.backends) as machines, opened_once():
+    with (wanted or Wanted()).machines(home, plan.backends, spectator.progress.note) as machines, opened_once():
         # Cores are shared among those that go on at once, and these are never more than there are.
         at_once = min(jobs or machines.room(plan.experiment), len(list(plan.cells())))
         return _executed(home, plan, spectator, at_once, file, debug, machines, wait)

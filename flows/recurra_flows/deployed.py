@@ -6,9 +6,7 @@ help that its form shows (`recurra_flows.form`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +24,13 @@ from recurra.study.plan import Plan as StudyPlan
 from recurra.sweep.plan import MOST, Sampler
 from recurra_flows.answering import predicted
 from recurra_flows.form import BackendName, FilledExperiment
-from recurra_flows.framing import framed, shown
+from recurra_flows.framing import framed, shown, tags_of
 from recurra_flows.gpu_task_runner import gpu_task_runner, share_cores
 from recurra_flows.leased import room, share
 from recurra_flows.limits import Limits
 from recurra_flows.maintaining import maintained
-from recurra_flows.recording import begun
+from recurra_flows.publishing import publish_predictions
+from recurra_flows.resumable import carried_out, named
 from recurra_flows.telling import tell
 from recurra_flows.watching import watch
 
@@ -41,7 +40,8 @@ Jobs = Annotated[int, Field(ge=1, le=1024)]
 
 
 def _results() -> Path:
-    # Those of `recurra run` too: what the one has made is a hit of the other.
+    # Those of `recurra run` too: what the one has made is a hit of the other. Prefect asks for the place when the flow
+    # is defined: a deployed flow has a process of its own, which is started with its RECURRA_HOME.
     return Home.default().path / "prefect" / "results"
 
 
@@ -50,7 +50,7 @@ BEST = ("best-train", "best-evaluate", "sweep")
 SETTINGS: dict[str, Any] = {"task_runner": gpu_task_runner(), "persist_result": False, "result_storage": _results()}
 
 
-@flow(name="run", flow_run_name="{experiment.name}/{experiment.backend}", **SETTINGS)
+@flow(name="run", flow_run_name=named, **SETTINGS)
 def run(experiment: FilledExperiment, resume: str | None = None, limits: Limits = UNLIMITED) -> str:
     """Preprocess, train, evaluate and report. What was made before is not made again.
 
@@ -59,23 +59,18 @@ def run(experiment: FilledExperiment, resume: str | None = None, limits: Limits 
         resume: A run to go on with, by its name; its own experiment is meant then.
         limits: A time-out, and retries.
     """
-    last = resume
 
-    def attempt() -> str:
-        nonlocal last
-        of = _begun(experiment, last)
-        last = of.id
+    def work(of: Run) -> str:
         if of.experiment.model.kind == "gan":
             from recurra_flows.generation import generation as kind
         else:
             from recurra_flows.recognition import recognition as kind
-        with shown(of), _where(of):
-            return kind.fn(of.experiment, of.home.path, of.id)
+        return kind.fn(of.experiment, of.home.path, of.id)
 
-    return framed(experiment.name, limits, attempt, _tags(experiment))
+    return carried_out(experiment, resume, limits, work)
 
 
-@flow(name="retrain", flow_run_name="{experiment.name}/{experiment.backend}", **SETTINGS)
+@flow(name="retrain", flow_run_name=named, **SETTINGS)
 def retrain(
     experiment: FilledExperiment, rules: Rules = RULES, resume: str | None = None, limits: Limits = UNLIMITED
 ) -> str:
@@ -87,18 +82,13 @@ def retrain(
         resume: A run to go on with, by its name; its own experiment is meant then.
         limits: A time-out, and retries.
     """
-    last = resume
 
-    def attempt() -> str:
+    def work(of: Run) -> str:
         from recurra_flows.retrain import retrain as retraining
 
-        nonlocal last
-        of = _begun(experiment, last)
-        last = of.id
-        with shown(of), _where(of):
-            return retraining.fn(of.experiment, of.home.path, rules, of.id)
+        return retraining.fn(of.experiment, of.home.path, rules, of.id)
 
-    return framed(rules.champion or experiment.name, limits, attempt, _tags(experiment))
+    return carried_out(experiment, resume, limits, work, rules.champion)
 
 
 @flow(name="compare", flow_run_name="{experiment.name}/compare", **SETTINGS)
@@ -180,7 +170,7 @@ def sweep(
             with shown(of, ("preprocess", *(role(n, "train") for n in range(plan.trials)), *BEST)):
                 return sweeping.fn(plan, home.path, str(of.folder), at_once)
 
-    return framed(experiment.name, limits, attempt, _tags(experiment))
+    return framed(experiment.name, limits, attempt, tags_of(experiment))
 
 
 @flow(name="augment", flow_run_name="{experiment.name}/augment", **SETTINGS)
@@ -214,7 +204,7 @@ def augment(
         with shown(of, _roles(plan)):
             return study.fn(plan, home.path, str(of.folder))
 
-    return framed(experiment.name, limits, attempt, _tags(experiment))
+    return framed(experiment.name, limits, attempt, tags_of(experiment))
 
 
 @flow(name="score", flow_run_name="{source}/score", **SETTINGS)
@@ -228,12 +218,15 @@ def score(source: str, inbox: Path, settings: Scoring = SCORING, limits: Limits 
         limits: A time-out, and retries.
     """
 
+    from recurra_flows.scoring.flow import score as scoring
+    from recurra_flows.scoring.scorer import name_of
+
+    home = Home.default()
+
     def attempt() -> dict[str, Any]:
-        from recurra_flows.score import score as scoring
+        return scoring.fn(source, inbox, home.made().path, settings)
 
-        return scoring.fn(source, inbox, Home.default().made().path, settings)
-
-    return framed(source.removeprefix("champion:"), limits, attempt, ("score", source))
+    return framed(name_of(home, source, settings), limits, attempt, ("score", source))
 
 
 @flow(name="predict", flow_run_name="{run}/predict", **SETTINGS)
@@ -251,10 +244,12 @@ def predict(
     """
 
     def attempt() -> str:
-        answer = predicted(Run.open(Home.default(), run), paths, out, backend, watch().progress)
+        of = Run.open(Home.default(), run)
+        answer = predicted(of, paths, out, backend, watch().progress)
         for each in answer["refused"]:
             tell(f"warning: {each['source']}: {each['reason']}")
         tell(f"{answer['predicted']:,} samples recognised: {out}")
+        publish_predictions(of.experiment, answer)
         return str(out)
 
     return framed(run, limits, attempt, ("predict",))
@@ -282,35 +277,12 @@ def maintain(
     return framed("maintain", limits, attempt)
 
 
-def _tags(experiment: Experiment) -> tuple[str, ...]:
-    return experiment.name, experiment.backend, experiment.model.kind
-
-
-def _begun(experiment: Experiment, resume: str | None) -> Run:
-    """The run to go on with, or a new one; an InputError where the experiment cannot be run here."""
-    able_backend(experiment)
-    of = begun(experiment, Home.default().made().path, resume)
-    of.record.update(status="running", pid=os.getpid(), ended=None, error=None)
-    of.save()
-    if of.gan is not None:
-        able_backend(of.gan)
-    return of
-
-
 def _roles(plan: StudyPlan) -> Iterator[str]:
     """All stages of a study."""
     for cell in plan.cells():
         yield from (cell.role(what) for what in ("preprocess", "recogniser", "gan", "generate", "augment"))
         yield from (cell.role(arm, what) for arm in plan.arms for what in ("train", "evaluate"))
     yield "study"
-
-
-@contextmanager
-def _where(of: Run) -> Iterator[None]:
-    """Within the block a relative path is meant from where the run was started."""
-    folder = Path(of.record["folder"])
-    with chdir(folder if folder.is_dir() else Path.cwd()):
-        yield
 
 
 def _with_gan(experiment: Experiment, gan: str | None) -> Experiment:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 from uuid import UUID
 
 from prefect import Flow, get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.schedules import Cron, Interval
 from prefect.schedules import Schedule as Times
 from prefect.types.entrypoint import EntrypointType
-from pydantic import ConfigDict, PrivateAttr, create_model
+from pydantic import BaseModel, ConfigDict, PrivateAttr, create_model
 
 from recurra.capabilities import able_backend
 from recurra.config import validated
 from recurra.errors import InputError, RecurraError
+from recurra.experiment import Experiment
 from recurra_flows import deployed
 from recurra_flows.form import filled
-from recurra_flows.project import Project, Schedule
+from recurra_flows.limits import Limits
+from recurra_flows.project import FlowName, Project, Schedule
+from recurra_flows.refusals import reason
 
-FLOWS = ("run", "retrain", "compare", "sweep", "augment", "predict", "score", "maintain")
+FLOWS = (*get_args(FlowName), "predict")
 BY_HAND = "on-demand"
 """The name of the deployment of a flow that no schedule runs."""
 ANCHOR = datetime(2020, 1, 1)
@@ -41,13 +45,13 @@ class Deployment(RunnerDeployment):
 
     @classmethod
     def of(cls, flow: Flow[..., Any], name: str, schedule: Schedule | None, parameters: dict[str, Any]) -> Deployment:
-        """The flow as a deployment; without a schedule it is run by hand alone, and as often at once as one likes."""
+        """The flow as a deployment, of which one run goes on at once; without a schedule it is run by hand alone."""
         about = (flow.description or "").partition("\n\nArgs:")[0].strip()
         made = cls.from_flow(
             flow,
             name,
             schedule=_times(schedule) if schedule else None,
-            concurrency_limit=_limit(schedule) if schedule else None,
+            concurrency_limit=_limit(schedule),
             parameters=parameters,
             description=f"{about}\n\nIts schedule is in the project file." if schedule else about,
             tags=["recurra", *_tags(parameters)],
@@ -91,24 +95,24 @@ class Deployment(RunnerDeployment):
                     paused=self.paused,
                 )
             except PrefectHTTPStatusError as error:
-                raise RecurraError(f"deployment {self.full_name}: Prefect refused it: {_reason(error)}") from None
+                raise RecurraError(f"deployment {self.full_name}: Prefect refused it: {reason(error)}") from None
+
+    async def work_pool(self) -> str | None:
+        """The work pool whose workers run what is registered under its name; None where there is none."""
+        async with get_client() as client:
+            with suppress(ObjectNotFound):
+                return (await client.read_deployment_by_name(self.full_name)).work_pool_name
+        return None
 
 
-def _reason(error: PrefectHTTPStatusError) -> str:
-    """What the API says is wrong, without the request, which can be long."""
-    try:
-        said = error.response.json()
-        return "; ".join(fault["msg"] for fault in said["exception_detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"status {error.response.status_code}"
-
-
-def deployments(project: Project, folder: Path, origin: str) -> list[Deployment]:
-    """The project's deployments: one for each schedule, and one for each flow that has none.
+def deployments(project: Project, folder: Path, origin: str, by_hand: bool = True) -> list[Deployment]:
+    """The project's deployments: one for each schedule, and with `by_hand` one for each flow that has none.
 
     Relative paths are meant from `folder`. An InputError that names `origin`, the schedule and the field.
     """
     made = [_scheduled(name, schedule, folder, origin) for name, schedule in project.schedules.items()]
+    if not by_hand:
+        return made
     taken = {schedule.flow for schedule in project.schedules.values()}
     return made + [Deployment.of(_flow(name), BY_HAND, None, {}) for name in FLOWS if name not in taken]
 
@@ -127,31 +131,52 @@ def _scheduled(name: str, schedule: Schedule, folder: Path, origin: str) -> Depl
         raise InputError(f"{place}.experiment: {error}") from None
     given = {"experiment": filled(experiment)} if experiment is not None else {}
     flow = _flow(schedule.flow)
-    parameters = {**given, **_checked(flow, schedule.parameters, f"{place}.with"), **_limits(schedule)}
+    wanted = _checked(flow, schedule.parameters, f"{place}.with")
+    if experiment is not None:
+        _planned(schedule.flow, experiment, wanted, place)
     try:
-        return Deployment.of(flow, name, schedule, parameters)
+        _times(schedule)
     except ValueError as error:
-        raise InputError(f"{place}.cron: {error}") from None
+        raise InputError(f"{place}.cron: {' '.join(str(error).split())}") from None
+    # What is stored is what was given: the rest are defaults, which may be others in a later version.
+    parameters = {**given, **schedule.parameters, **_limits(schedule)}
+    return Deployment.of(flow, name, schedule, parameters)
 
 
-def _checked(flow: Flow[..., Any], given: dict[str, Any], place: str) -> dict[str, Any]:
-    """The parameters, as they were given; an InputError for one that the flow does not have, or does not take."""
+def _planned(flow: str, experiment: Experiment, wanted: BaseModel, place: str) -> None:
+    """An InputError where the flow would refuse the experiment as soon as it runs."""
+    given: Any = wanted
+    try:
+        if flow == "retrain" and experiment.model.kind == "gan":
+            raise InputError("a GAN has no accuracy by which a champion is chosen; name a recogniser's experiment")
+        if flow == "compare":
+            from recurra.comparison.plan import planned
+
+            planned(experiment, given.backends or (experiment.backend,), given.models, given.seeds)
+        if flow == "sweep":
+            from recurra.sweep.plan import of_space
+
+            of_space(experiment, given.space, given.trials, given.sampler, given.prune)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def _checked(flow: Flow[..., Any], given: dict[str, Any], place: str) -> BaseModel:
+    """The parameters with their defaults; an InputError for one that the flow does not have, or does not take."""
     hints = get_type_hints(flow.fn, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if of.default is of.empty else of.default)
         for name, of in signature(flow.fn).parameters.items()
         if name not in ("experiment", "limits", "resume")
     }
-    # What is stored is what was given: the rest are defaults, which may be others in a later version.
-    validated(create_model(flow.name, __config__=ConfigDict(extra="forbid"), **fields), given, place)
-    return given
+    return validated(create_model(flow.name, __config__=ConfigDict(extra="forbid"), **fields), given, place)
 
 
 def _limits(schedule: Schedule) -> dict[str, Any]:
     limits: dict[str, Any] = {"retries": schedule.retries} if schedule.retries else {}
     if schedule.timeout:
         limits["timeout_minutes"] = schedule.timeout.total_seconds() / 60
-    return {"limits": limits} if limits else {}
+    return {"limits": Limits.model_validate(limits).model_dump(exclude_unset=True)} if limits else {}
 
 
 def _times(schedule: Schedule) -> Times | None:
@@ -160,8 +185,8 @@ def _times(schedule: Schedule) -> Times | None:
     return Cron(schedule.cron, schedule.timezone, active=not schedule.paused) if schedule.cron else None
 
 
-def _limit(schedule: Schedule) -> ConcurrencyLimitConfig:
-    return ConcurrencyLimitConfig(limit=1, collision_strategy=STRATEGIES[schedule.overlap])
+def _limit(schedule: Schedule | None) -> ConcurrencyLimitConfig:
+    return ConcurrencyLimitConfig(limit=1, collision_strategy=STRATEGIES[schedule.overlap if schedule else "queue"])
 
 
 def _tags(parameters: dict[str, Any]) -> list[str]:

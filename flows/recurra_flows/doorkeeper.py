@@ -37,11 +37,19 @@ class Doorkeeper:
         if self.names and _name(host) not in self.names:
             return False
         # Browsers say where a page came from; programs say nothing. Behind a proxy that ends TLS the scheme differs.
-        return origin is None or urlsplit(origin).netloc == host
+        return origin is None or _place(origin) == host
 
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _place(origin: str) -> str | None:
+    """The host and port in an Origin header."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str | None:

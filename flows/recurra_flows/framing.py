@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from prefect import get_client
 from prefect.context import FlowRunContext
 
-from recurra.experiment import PARTS
-from recurra.registry import entries
+from recurra.experiment import Experiment
 from recurra.run import Run
 from recurra.store import Outcome
 from recurra_flows.events import tell_event
@@ -37,7 +36,7 @@ def framed(name: str, limits: Limits, attempt: Callable[[], R], tags: tuple[str,
     follow_parent()
     failures_in_a_line()
     heed_cancellation()
-    tagged(tags, _kinds())
+    tagged(tags, _filled_in())
     with watched(deployed_watch()):
         try:
             return tried(limits, attempt, tell)
@@ -92,6 +91,18 @@ def tagged(tags: Iterable[str], instead_of: Iterable[str] = ()) -> None:
         tell(f"warning: the flow run could not be tagged: {error}")
 
 
-def _kinds() -> set[str]:
-    """The tags that say what a deployment's form is filled in with; a run of it can have others."""
-    return {entry.name for entry in entries()} | set(PARTS)
+def tags_of(experiment: Experiment) -> tuple[str, ...]:
+    """The tags of a flow run of the experiment."""
+    return experiment.name, experiment.backend, experiment.model.kind
+
+
+def _filled_in() -> set[str]:
+    """The tags of the experiment that the deployment's form is filled in with; a run of it can have another."""
+    context = FlowRunContext.get()
+    flow_run: Any = context.flow_run if context else None
+    if flow_run is None or flow_run.deployment_id is None:
+        return set()
+    with suppress(Exception), get_client(sync_client=True) as client:  # the run is none the worse
+        experiment = client.read_deployment(flow_run.deployment_id).parameters["experiment"]
+        return {experiment["name"], experiment["backend"], experiment["model"]["kind"]}
+    return set()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
@@ -18,10 +18,10 @@ from recurra.progress import duration
 R = TypeVar("R")
 DOUBLINGS = 10
 """Waits double so many times at most."""
-
-
 AGAIN = 30.0
 """Seconds after which time is called up again, where the first call was lost (in a callback of Python's own)."""
+TIDYING = 600.0
+"""Seconds that what ends because of it has meanwhile: workers are ended, stages published."""
 
 
 class TimeIsUp(KeyboardInterrupt):
@@ -50,40 +50,58 @@ class Limits(Part):
 
 def tried(limits: Limits, attempt: Callable[[], R], tell: Callable[[str], None]) -> R:
     """What an attempt returns, the first or a later one; what the last one raised. `tell` is told of each failure."""
-    with timed(limits.timeout_minutes):
+
+    def attempts() -> R:
         for retry in range(1, limits.retries + 1):
             try:
                 return attempt()
             except InputError:
                 raise
             except Exception as error:
-                wait = limits.wait(retry)
-                tell(f"failed: {error}; retry {retry} of {limits.retries} in {duration(wait)}")
-                time.sleep(wait)
+                failure = str(error)
+            wait = limits.wait(retry)
+            tell(f"failed: {failure}; retry {retry} of {limits.retries} in {duration(wait)}")
+            time.sleep(wait)
         return attempt()
 
+    return in_time(limits.timeout_minutes, attempts)
 
-@contextmanager
-def timed(minutes: float | None) -> Iterator[None]:
-    """Raises TimedOutError within the block when it has taken so long; None: never.
 
-    In a process's main thread alone, where a flow of a deployment is; in another the block takes as long as it takes.
+def in_time(minutes: float | None, work: Callable[[], R]) -> R:
+    """What the work returns; a TimedOutError where it has taken so long. None: however long it takes.
+
+    In a process's main thread alone, where a flow of a deployment is; in another the work takes as long as it takes.
     """
     if minutes is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+        return work()
+    over, said = False, f"the run took longer than {duration(60.0 * minutes)} (limits.timeout_minutes) and was ended"
 
-    def over(*_: Any) -> None:
-        raise TimeIsUp(f"the run took longer than {duration(60.0 * minutes)} (limits.timeout_minutes) and was ended")
+    def call(*_: Any) -> None:
+        late = time.monotonic() - began - 60.0 * minutes
+        if not over and not (_cleaning_up() and late < TIDYING):
+            raise TimeIsUp(said)
 
-    handler, began = signal.signal(signal.SIGALRM, over), time.monotonic()
-    due, every = signal.setitimer(signal.ITIMER_REAL, 60.0 * minutes, AGAIN)
+    began = time.monotonic()
+    due, every = signal.setitimer(signal.ITIMER_REAL, 0)
+    handler = signal.signal(signal.SIGALRM, call)
     try:
-        yield
-    except TimeIsUp as error:
-        raise TimedOutError(str(error)) from None
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 60.0 * minutes, AGAIN)
+            return work()
+        finally:
+            over = True  # from here on an alarm is nobody's; one just before is caught below
+    except TimeIsUp:
+        raise TimedOutError(said) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if due:  # somebody else's alarm goes on
             signal.setitimer(signal.ITIMER_REAL, max(0.01, due - (time.monotonic() - began)), every)
+
+
+def _cleaning_up() -> bool:
+    """Whether time was called up already, and what was underway is ending for it."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, TimeIsUp):
+        error = error.__context__
+    return error is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -52,23 +53,41 @@ class Wanted:
     address: str | None = None
     shared: str | None = None
 
+    @property
+    def options(self) -> str:
+        """As they are typed, each with a space before it; without a password that is in a URL."""
+        if self.runner == "local":
+            return ""
+        from recurra_flows.ray.exchange import Exchange
+
+        shared = Exchange(self.shared).shown if self.shared else None
+        given = {"--runner": self.runner, "--address": self.address, "--shared": shared}
+        return "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
+
     def check(self) -> None:
-        """An InputError where an option has no meaning beside the others; of a cluster, raises where nobody answers."""
+        """An InputError where an option is wrong or has no meaning beside the others; of a cluster, raises where nobody
+        answers.
+        """
         for option, value in (("--address", self.address), ("--shared", self.shared)):
             if value is not None and self.runner == "local":
                 raise InputError(f"{option} {value}: it is for a cluster; add `--runner ray`")
         if self.runner == "ray":
             from recurra_flows.ray.connection import checked
+            from recurra_flows.ray.exchange import Exchange
 
+            if self.shared:
+                Exchange(self.shared).open()
             checked(self.address)
 
     @contextmanager
-    def machines(self, home: Home, backends: Iterable[str]) -> Iterator[Machines]:
-        """The machines, found fit for these backends; a cluster is connected to within the block."""
+    def machines(self, home: Home, backends: Iterable[str], told: Callable[[str], None]) -> Iterator[Machines]:
+        """The machines, found fit for these backends; a cluster is connected to within the block. `told` is told of a
+        long wait for it.
+        """
         if self.runner == "local":
             yield ThisMachine()
             return
         from recurra_flows.ray.cluster import on_cluster
 
-        with on_cluster(self.address, self.shared, home, backends) as cluster:
+        with on_cluster(self.address, self.shared, home, backends, told) as cluster:
             yield cluster

@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from recurra.home import Home
 from recurra.report.plotting import plain
 from recurra.store import Store, damage
+from recurra.wording import size
 from recurra_flows.clearing import clear
 from recurra_flows.telling import tell
 
@@ -21,22 +22,26 @@ Rows = Sequence[Mapping[str, Any]]
 
 def maintained(home: Home, days: float, verify: bool, dry_run: bool) -> str:
     """Verifies, clears, and publishes what was done as a markdown artifact of the flow run. Returns its first line."""
-    checked, damaged = verified(home.store) if verify else (0, [])
+    checked, damaged = verified(home.store, dry_run) if verify else (0, [])
     gone = clear(home, days, dry_run)
     headline = _headline(checked if verify else None, damaged, gone, dry_run)
     tell(headline)
-    create_markdown_artifact(page(headline, damaged, gone), "maintenance", "What the maintenance did")
+    create_markdown_artifact(page(headline, damaged, gone, dry_run), "maintenance", "What the maintenance did")
     return headline
 
 
-def verified(store: Store) -> tuple[int, list[dict[str, Any]]]:
-    """(artifacts whose every byte was checked, the damaged ones: `stage`, `key`, `reason`), which are set aside."""
+def verified(store: Store, dry_run: bool = False) -> tuple[int, list[dict[str, Any]]]:
+    """(artifacts whose every byte was checked, the damaged ones: `stage`, `key`, `reason`), which are set aside; with
+    `dry_run` they stay where they are.
+    """
     damaged, checked = [], 0
+    then = "it would be set aside" if dry_run else "set aside, it is made again when it is needed"
     for artifact in list(store.artifacts()):
         wrong, checked = damage(artifact), checked + 1
         # Another process may just have taken it away, or made it anew.
-        if wrong is not None and artifact.path.is_dir() and store.find(artifact.stage, artifact.key) is None:
-            tell(f"warning: {artifact.stage} {artifact.key}: {wrong}; set aside, it is made again when it is needed")
+        there = wrong is not None and artifact.path.is_dir()
+        if there and (dry_run or store.find(artifact.stage, artifact.key) is None):
+            tell(f"warning: {artifact.stage} {artifact.key}: {wrong}; {then}")
             damaged.append({"stage": artifact.stage, "key": artifact.key, "reason": wrong})
     return checked, damaged
 
@@ -47,15 +52,16 @@ def _headline(checked: int | None, damaged: Rows, gone: Rows, dry_run: bool) -> 
     return f"{said}{len(gone)} {verb}, {size(sum(row['size'] for row in gone))}"
 
 
-def page(headline: str, damaged: Rows, gone: Rows) -> str:
-    """What was done, as Markdown."""
+def page(headline: str, damaged: Rows, gone: Rows, dry_run: bool) -> str:
+    """What was done, or would be, as Markdown."""
     lines = [f"# {headline}", ""]
     if damaged:
-        lines += ["## Damaged, set aside", "", "| Stage | Artifact | What is wrong |", "| --- | --- | --- |"]
+        lines += ["## Damaged" if dry_run else "## Damaged, set aside", ""]
+        lines += ["| Stage | Artifact | What is wrong |", "| --- | --- | --- |"]
         lines += [f"| {row['stage']} | {row['key']} | {plain(row['reason'])} |" for row in damaged[:LISTED]]
         lines += [*_more(damaged), ""]
     if gone:
-        lines += ["## Removed", "", "| Why | How many |", "| --- | ---: |"]
+        lines += ["## Would be removed" if dry_run else "## Removed", "", "| Why | How many |", "| --- | ---: |"]
         lines += [f"| {plain(why)} | {count} |" for why, count in Counter(row["why"] for row in gone).most_common()]
         lines += ["", "| What | Why | Size |", "| --- | --- | ---: |"]
         largest = sorted(gone, key=lambda row: -row["size"])
@@ -66,12 +72,3 @@ def page(headline: str, damaged: Rows, gone: Rows) -> str:
 
 def _more(rows: Rows) -> list[str]:
     return ["", f"... and {len(rows) - LISTED} more"] if len(rows) > LISTED else []
-
-
-def size(count: float) -> str:
-    """Bytes in words: `1.5 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

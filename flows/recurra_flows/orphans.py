@@ -6,16 +6,15 @@ of the deployment's limit stays taken. Whoever holds up.lock knows that nothing 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -23,12 +22,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Crashed
 
 from recurra.errors import InputError
 from recurra.home import Home
 from recurra.run import Run, run_folders
+from recurra_flows.lifeline import GRACE, LOOK
+from recurra_flows.refusals import reason
 
 TAG = "resumed"
 MOST = 3
@@ -45,6 +46,16 @@ class Orphan:
     run: Run | None
     """Its record, where it got so far."""
 
+    @property
+    def name(self) -> str:
+        """The run's, where it has one."""
+        return self.run.id if self.run else f"flow run {self.flow_run.name}"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it."""
+        return f"`recurra resume {self.run.id}` goes on with it" if self.run else "it is not started again"
+
 
 async def adopt(
     client: PrefectClient,
@@ -57,39 +68,26 @@ async def adopt(
 
     `deployments`: the names of the parameters of each, by id. In a database of our own (`own`) every flow run of a
     deployment is ours; in another those are that a record of this home names. `note` is told of each. For who holds
-    up.lock, before anything runs.
+    up.lock, before anything runs. One that Prefect refuses to start again is told, and left.
     """
     for orphan in await _orphans(client, home, own):
         await _end(client, orphan.flow_run)
-        note(await _again(client, orphan, deployments))
-
-
-async def forget_missed(client: PrefectClient, deployments: Collection[UUID], waiting: int = 0) -> None:
-    """Removes the scheduled runs whose time has passed, but for the first so many of each deployment.
-
-    Those of a time when nothing was up would all run at once, and where a run takes longer than the time to the next
-    one they would become ever more. What a person asked for stays.
-    """
-    due = [each for each in await _flow_runs(client, [StateType.SCHEDULED], deployments) if _missed(each)]
-    due.sort(key=lambda flow_run: flow_run.expected_start_time or datetime.now(UTC))
-    for deployment in deployments:
-        for flow_run in [each for each in due if each.deployment_id == deployment][waiting:]:
-            with suppress(ObjectNotFound):
-                await client.delete_flow_run(flow_run.id)
-
-
-def _missed(flow_run: FlowRun) -> bool:
-    due = flow_run.expected_start_time
-    return flow_run.auto_scheduled and flow_run.run_count == 0 and due is not None and due < datetime.now(UTC)
+        try:
+            note(await _again(client, orphan, deployments))
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code < 500:  # no better next time
+                _close(orphan.run)
+            note(f"{orphan.name} was killed, and Prefect refused to start it again: {reason(error)}; {orphan.remedy}")
 
 
 async def _orphans(client: PrefectClient, home: Home, own: bool) -> list[Orphan]:
     records = {run.record["flow_run"]: run for run in _recorded(home)}
+    await _let_go(client, records)
     found: dict[UUID, Orphan] = {}
-    for flow_run in await _flow_runs(client, UNDERWAY) if own else ():
+    for flow_run in await _underway(client) if own else ():
         run = records.get(str(flow_run.id))
-        # `recurra run` may go on without a deployment; its record says so.
-        if flow_run.deployment_id is not None or (run is not None and not run.running):
+        # A run that is held lives, in whatever process. `recurra run` may go on without a deployment.
+        if flow_run.deployment_id is not None if run is None else not run.running:
             found[flow_run.id] = Orphan(flow_run, run)
     for name, run in records.items():
         flow_run = await _read(client, name) if run.record["status"] == "running" and not run.running else None
@@ -97,6 +95,17 @@ async def _orphans(client: PrefectClient, home: Home, own: bool) -> list[Orphan]
         if flow_run is not None and flow_run.deployment_id is not None:
             found.setdefault(flow_run.id, Orphan(flow_run, run))
     return list(found.values())
+
+
+async def _let_go(client: PrefectClient, records: Mapping[str, Run]) -> None:
+    """Waits for runs of deployments whose processes are about to end with a `recurra up` that was just killed."""
+    held: list[Run] = []
+    for name, run in records.items():
+        flow_run = await _read(client, name) if run.record["status"] == "running" and run.running else None
+        held += [run] if flow_run is not None and flow_run.deployment_id is not None else []
+    end = time.monotonic() + GRACE + LOOK
+    while any(run.running for run in held) and time.monotonic() < end:
+        await asyncio.sleep(0.2)
 
 
 def _recorded(home: Home) -> Iterator[Run]:
@@ -114,16 +123,13 @@ async def _read(client: PrefectClient, flow_run: str) -> FlowRun | None:
     return None
 
 
-async def _flow_runs(
-    client: PrefectClient, states: list[StateType], deployments: Collection[UUID] | None = None
-) -> list[FlowRun]:
-    """The flow runs in one of these states, of these deployments or of all."""
-    of = DeploymentFilter(id=DeploymentFilterId(any_=list(deployments))) if deployments is not None else None
-    wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)))
+async def _underway(client: PrefectClient) -> list[FlowRun]:
+    """The flow runs that Prefect says are going on."""
+    wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDERWAY)))
     found: list[FlowRun] = []
     while True:
         page = await client.read_flow_runs(
-            deployment_filter=of, flow_run_filter=wanted, limit=PAGE, offset=len(found), sort=FlowRunSort.ID_DESC
+            flow_run_filter=wanted, limit=PAGE, offset=len(found), sort=FlowRunSort.ID_DESC
         )
         found += page
         if len(page) < PAGE:
@@ -144,19 +150,17 @@ async def _end(client: PrefectClient, flow_run: FlowRun) -> None:
 
 async def _again(client: PrefectClient, orphan: Orphan, deployments: Mapping[UUID, Collection[str]]) -> str:
     """Starts a new flow run with the same parameters that goes on with the run; what was done, in a line."""
-    old, run = orphan.flow_run, orphan.run
-    what = run.id if run else f"flow run {old.name}"
+    old, run, what = orphan.flow_run, orphan.run, orphan.name
     if old.state is not None and old.state.is_cancelling():
         _close(run)
         return f"{what} was being cancelled when it was killed; it stays cancelled"
     takes = deployments.get(old.deployment_id) if old.deployment_id else None
     if takes is None:
         _close(run)
-        left = f"`recurra resume {run.id}` goes on with it" if run else "it is not started again"
-        return f"{what} was killed, and no deployment here has it; {left}"
+        return f"{what} was killed, and no deployment here has it; {orphan.remedy}"
     if await _resumed(client, old) >= MOST:
         _close(run)
-        return f"{what} was killed {MOST + 1} times and is left; `recurra resume {what}` goes on with it"
+        return f"{what} was killed {MOST + 1} times and is left; {orphan.remedy}"
     parameters = old.parameters | ({"resume": run.id} if run is not None and "resume" in takes else {})
     chain = next((tag for tag in old.tags if tag.startswith(f"{TAG}-")), f"{TAG}-{str(old.id)[:8]}")
     new = await client.create_flow_run_from_deployment(

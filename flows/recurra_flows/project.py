@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from recurra.config import load_experiment, read_fields, validated
-from recurra.errors import InputError, nearest
+from recurra.errors import nearest
 from recurra.experiment import Experiment, Part
 
 FILE = "recurra.yaml"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-WITH_EXPERIMENT = ("run", "retrain", "compare", "sweep", "augment")
+LONGEST = timedelta(days=365)
+OfExperiment = Literal["run", "retrain", "compare", "sweep", "augment"]
 """The flows that an experiment file describes."""
+FlowName = Literal[OfExperiment, "score", "maintain"]
+"""The flows that can have a schedule."""
+Overlap = Literal["queue", "refuse"]
+WITH_EXPERIMENT = get_args(OfExperiment)
 
 
 def _duration(value: Any) -> Any:
@@ -29,7 +34,10 @@ def _duration(value: Any) -> Any:
     text = str(value).strip()
     if not re.fullmatch(rf"(?:{_DURATION.pattern}\s*)+", text):
         raise ValueError("expected a time such as 30s, 15m, 6h or 1d")
-    return timedelta(seconds=sum(float(count) * UNITS[unit] for count, unit in _DURATION.findall(text)))
+    seconds = sum(float(count) * UNITS[unit] for count, unit in _DURATION.findall(text))
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"expected {LONGEST.days}d at most")
+    return timedelta(seconds=seconds)
 
 
 def _shown(value: timedelta) -> str:
@@ -42,7 +50,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_sho
 class Schedule(Part):
     """One deployment: a flow, its parameters, and when it runs."""
 
-    flow: Literal["run", "retrain", "compare", "sweep", "augment", "score", "maintain"] = "retrain"
+    flow: FlowName = "retrain"
     """What is run."""
     experiment: Path | None = None
     """The experiment file, from where the project file is."""
@@ -54,7 +62,7 @@ class Schedule(Part):
     """Or how often: 30s, 15m, 6h, 1d. Without either it is run by hand alone."""
     timezone: str = "UTC"
     """Whose clock cron means, such as Europe/Paris."""
-    overlap: Literal["queue", "refuse"] = "queue"
+    overlap: Overlap = "queue"
     """What becomes of a run that would start while another is going on: it waits, or it is left out."""
     parameters: dict[str, Any] = Field(default_factory=dict, alias="with")
     """The flow's further parameters."""
@@ -88,7 +96,7 @@ class Schedule(Part):
         """The experiment that it names, with its own settings; None where its flow takes none."""
         if self.experiment is None:
             return None
-        return load_experiment(folder / self.experiment, [f"{name}={json.dumps(v)}" for name, v in self.set.items()])
+        return load_experiment(folder / self.experiment, settings=self.set)
 
     @property
     def when(self) -> str:
@@ -106,7 +114,7 @@ class Project(Part):
 
     port: Annotated[int, Field(ge=1, le=65_535)] = 4200
     """Of the dashboard. Where it is taken, the next free one is used, and said."""
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]+$")] = "127.0.0.1"
     """The address that the dashboard is reached at; any but this machine's own needs PREFECT_SERVER_API_AUTH_STRING."""
     data: Path = Path("data")
     """Where artifacts, runs and the dashboard's database are kept; RECURRA_HOME counts first."""
@@ -118,8 +126,8 @@ class Project(Part):
     @field_validator("schedules", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        for name in value or {}:
-            if isinstance(value, dict) and (not isinstance(name, str) or not _NAME.fullmatch(name)):
+        for name in value if isinstance(value, dict) else ():
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ValueError(f"'{name}' is no name: letters, digits, dot, dash and underscore, 80 at most")
         return {} if value is None else value
 
@@ -130,7 +138,7 @@ class Project(Part):
 
 def load_project(path: Path) -> Project:
     """The project that the file describes; an InputError in one line."""
-    if not path.exists() and not path.is_symlink():
-        raise InputError(f"{path}: no such project file")
-    values = read_fields(path, "a project file", "`schedules:`") if path.read_bytes().strip() else {}
-    return validated(Project, values, str(path))
+    with suppress(OSError):  # said below
+        if not path.read_bytes().strip():
+            return Project()
+    return validated(Project, read_fields(path, "a project file", "`schedules:`"), str(path))

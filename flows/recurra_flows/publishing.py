@@ -77,9 +77,20 @@ def publish_report(experiment: Experiment, report: ArtifactRef, what: str = "rep
 
 
 def served(report: ArtifactRef) -> str | None:
-    """Where the report is served, which `recurra up` puts into the environment; None where nobody serves it."""
+    """Where the report is served; None where nobody serves it. `recurra up` puts the place into the environment: a path
+    of the server that the dashboard came from, which stays right when that has another port.
+    """
     place = os.environ.get("RECURRA_REPORTS")
     return f"{place.rstrip('/')}/{report.stage}/{report.key}/report.html" if place else None
+
+
+def publish_predictions(experiment: Experiment, answer: Mapping[str, Any]) -> None:
+    """The first of what was predicted as a table artifact. Where that fails, the work is none the worse."""
+    try:
+        counted = f"{answer['predicted']:,} samples recognised, the first of them; all are in {answer['out']}"
+        create_table_artifact(list(answer["first"]), artifact_key(experiment, "predictions"), counted)
+    except Exception:
+        get_run_logger().warning("The predictions could not be published as an artifact", exc_info=True)
 
 
 def publish_conclusion(

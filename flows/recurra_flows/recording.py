@@ -9,9 +9,9 @@ from typing import Any
 
 from recurra.durable import read_json
 from recurra.experiment import Experiment
+from recurra.extensions import extensions
 from recurra.gan_source import gan_of, settled
 from recurra.home import Home
-from recurra.registry import extensions
 from recurra.run import Run
 from recurra_flows.lifeline import follow_parent
 from recurra_flows.limits import TimeIsUp
@@ -53,7 +53,7 @@ class Recorder:
         outcome = ref.outcome()
         self._made[role] = ref
         self.run.stage_done(outcome, role)
-        self.observers.call("recurra_stage_end", run=self.run, stage=role, artifact=outcome.artifact)
+        self.observers.tell("recurra_stage_end", run=self.run, stage=role, artifact=outcome.artifact)
         # Of observers that fail, and of plugins that could not be loaded.
         self.observers.tell_problems(watch().progress.note)
         watch().stage_done(role, outcome)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import hmac
+import os
 import re
 from asyncio import to_thread
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from recurra.store import Store
 from recurra_flows.doorkeeper import App, Receive, Scope, Send, refuse
@@ -50,10 +53,10 @@ class Reports:
             await refuse(scope, send, 401, b"Log in as on the dashboard.\n", challenge)
         elif scope["method"] not in ("GET", "HEAD"):
             await refuse(scope, send, 405, b"Reports can be read alone.\n", [(b"allow", b"GET, HEAD")])
-        elif (file := await to_thread(find, self.store, scope["path"].removeprefix(PREFIX))) is None:
+        elif (opened := await to_thread(_opened, self.store, scope["path"].removeprefix(PREFIX))) is None:
             await refuse(scope, send, 404, b"There is no such report; it may have been cleared.\n")
         else:
-            await _send(file, scope["method"] == "GET", send)
+            await _send(opened, scope["method"] == "GET", send)
 
     def _known(self, scope: Scope) -> bool:
         if self.login is None:
@@ -77,11 +80,18 @@ def find(store: Store, name: str) -> Path | None:
     return path if within and path.is_file() else None
 
 
-async def _send(file: Path, body: bool, send: Send) -> None:
-    kind = TYPES.get(file.suffix, b"application/octet-stream")
-    opened = await to_thread(file.open, "rb")
+def _opened(store: Store, name: str) -> BinaryIO | None:
+    """What `find` finds, open; None where it is cleared at that moment."""
+    with suppress(OSError):
+        file = find(store, name)
+        return file.open("rb") if file else None
+    return None
+
+
+async def _send(opened: BinaryIO, body: bool, send: Send) -> None:
+    kind = TYPES.get(Path(opened.name).suffix, b"application/octet-stream")
     try:
-        size = (await to_thread(file.stat)).st_size
+        size = os.fstat(opened.fileno()).st_size
         headers = [(b"content-type", kind), (b"content-length", b"%d" % size), *GUARDS]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while body and size > 0 and (block := await to_thread(opened.read, min(BLOCK, size))):

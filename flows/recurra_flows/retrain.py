@@ -44,6 +44,7 @@ def retrain(experiment: Experiment, home: Path, rules: Rules, run: str | None = 
     ready(Home(home), name)
     tagged((name,))
     of = begun(experiment, home, run)
+    of.record["rules"] = rules.model_dump(mode="json")  # by which `recurra resume` goes on with it
     with recorded(of) as record, verified_once(), tags(experiment.backend, experiment.model.kind, name):
         evaluation, document = recognised(experiment, of, record)
         account = challenged(experiment, of, record, rules)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recurra import stages
 from recurra.capabilities import able_backend
@@ -21,6 +21,9 @@ from recurra_flows.machines import Machines, Wanted
 from recurra_flows.recording import underway
 from recurra_flows.sources import opened, opened_once
 from recurra_flows.watching import Watch
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 
 class Spectator(Protocol):
@@ -54,7 +57,7 @@ def execute(
     with run.held() if run else nullcontext(), opened_once():
         api.settle(home, debug)
         wait = api.serve(spectator.progress.note)
-        with (wanted or Wanted()).machines(home, [experiment.backend]) as machines:
+        with (wanted or Wanted()).machines(home, [experiment.backend], spectator.progress.note) as machines:
             return _executed(home, experiment, spectator, run, file, debug, machines, wait)
 
 
@@ -70,11 +73,7 @@ def _executed(
 ) -> Run:
     from prefect import tags
 
-    if experiment.model.kind == "gan":
-        from recurra_flows.generation import generation as flow
-    else:
-        from recurra_flows.recognition import recognition as flow
-
+    flow, more = _flow(experiment, run)
     # While the server starts: what is wrong with the source is said at once, and what it needs is imported.
     source = opened(experiment, home.path)
     stages.preprocess_inputs(experiment, source)
@@ -90,8 +89,27 @@ def _executed(
     ):
         spectator.began(run)
         runner = machines.task_runner(experiment, None)
-        flow.with_options(result_storage=results, task_runner=runner)(experiment, home.path, str(run.folder))
+        flow.with_options(result_storage=results, task_runner=runner)(
+            experiment, home.path, run=str(run.folder), **more
+        )
     return Run.open(home, str(run.folder))
+
+
+def _flow(experiment: Experiment, run: Run | None) -> tuple[Flow[..., str], dict[str, Any]]:
+    """The flow, and what it takes beside the experiment, the home and the run: a retraining goes on as one."""
+    rules = run.record.get("rules") if run else None
+    if rules is not None:
+        from recurra.champion.rules import Rules
+        from recurra_flows.retrain import retrain
+
+        return retrain, {"rules": Rules(**rules)}
+    if experiment.model.kind == "gan":
+        from recurra_flows.generation import generation
+
+        return generation, {}
+    from recurra_flows.recognition import recognition
+
+    return recognition, {}
 
 
 def _begun(home: Home, experiment: Experiment, run: Run | None, file: Path | None, gan: Experiment | None) -> Run:

@@ -46,7 +46,7 @@ def execute(
     api.settle(home, debug)
     wait = api.serve(spectator.progress.note)
     backends = dict.fromkeys((plan.experiment.backend, plan.gan.backend))
-    with (wanted or Wanted()).machines(home, backends) as machines, opened_once():
+    with (wanted or Wanted()).machines(home, backends, spectator.progress.note) as machines, opened_once():
         return _executed(home, plan, spectator, file, debug, machines, wait)
 
 

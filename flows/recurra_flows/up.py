@@ -13,11 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
+from urllib.parse import urlsplit
 
 from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra_flows import api
-from recurra_flows.dashboard import is_loopback, login, surroundings
+from recurra_flows.dashboard import surroundings
 from recurra_flows.project import Project
 from recurra_flows.up_record import record_up, up_lock
 from recurra_flows.worker_process import end, send, worker_process
@@ -66,16 +67,16 @@ def bring_up(
     RecurraError where a part of it fails.
     """
     home.made()
+    os.chdir(folder)  # first: Prefect reads its settings there as well, for the check as for the server
     _check_access(project.host, origin)
     os.environ["RECURRA_HOME"] = str(home.path)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")  # to the log files
-    os.chdir(folder)
     with up_lock(home):
         api.settle(home)
         logs = home.path / "prefect"
-        logs.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         request = {
-            "project": project.model_dump(mode="json", by_alias=True),
+            "project": None if file else project.model_dump(mode="json", by_alias=True),
             "origin": origin,
             "file": str(file) if file else None,
             "folder": str(folder),
@@ -101,14 +102,17 @@ class _Started:
 def _run(request: dict[str, Any], home: Home, server: _Started, printed: IO[bytes], shown: Spectator) -> None:
     with worker_process("recurra_flows.runner_process", printed) as (process, events):
         send(process, [json.dumps(request).encode(), b"\n"])
+        told = (json.loads(line) for line in events)
         try:
-            server.wait(shown)
-            record_up(home, server.where.url, server.where.own)
-            shown.up(server.where)
-            if server.process is not None:
-                threading.Thread(target=_follow, args=(server.process, process), daemon=True).start()
-            for line in events:
-                _show(json.loads(line), shown)
+            # What is wrong with the project is said before anybody is told that it is up.
+            if "checked" in (_show(event, shown) for event in told):
+                server.wait(shown)
+                record_up(home, server.where.url, server.where.api, server.where.own)
+                shown.up(server.where)
+                if server.process is not None:
+                    threading.Thread(target=_follow, args=(server.process, process), daemon=True).start()
+                for event in told:
+                    _show(event, shown)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -125,13 +129,15 @@ def _follow(server: subprocess.Popen[bytes], runner: subprocess.Popen[bytes]) ->
         runner.terminate()
 
 
-def _show(event: dict[str, Any], shown: Spectator) -> None:
+def _show(event: dict[str, Any], shown: Spectator) -> str:
+    """The event's name; what it tells is shown, or raised."""
     if event["event"] == "error":
         raise (InputError if event["input"] else RecurraError)(event["line"])
     if event["event"] == "note":
         shown.note(event["line"])
     elif event["event"] == "ready":
         shown.scheduled(event["rows"])
+    return event["event"]
 
 
 @contextmanager
@@ -147,19 +153,21 @@ def _server(project: Project, home: Home, logs: Path, shown: Spectator) -> Itera
         try:
             where = _where(project.host, port)
             os.environ["PREFECT_API_URL"] = where.api
-            os.environ["RECURRA_REPORTS"] = f"{where.url}/recurra/report"
-            if asked := login():
-                os.environ.setdefault("PREFECT_API_AUTH_STRING", asked)
-            api.call_directly("127.0.0.1", "localhost", project.host)
+            os.environ["RECURRA_REPORTS"] = "/recurra/report"  # of wherever the dashboard's page came from
+            api.answer_own_login()
+            api.call_directly(urlsplit(where.api).hostname or "")
             yield _Started(where, process, printed)
         finally:
             end(process)
 
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""What stands for all addresses of this machine -> the one that it reaches itself at."""
+
+
 def _where(host: str, port: int) -> Server:
-    everywhere = host in ("0.0.0.0", "::")
-    inside = "127.0.0.1" if everywhere else host
-    outside = socket.gethostname() if everywhere else host
+    inside = EVERYWHERE.get(host, host)
+    outside = socket.gethostname() if host in EVERYWHERE else host
     return Server(f"http://{_bracketed(outside)}:{port}", f"http://{_bracketed(inside)}:{port}/api", own=True)
 
 
@@ -168,7 +176,7 @@ def _bracketed(host: str) -> str:
 
 
 def _check_access(host: str, origin: str) -> None:
-    if not is_loopback(host) and api.chosen_url() is None and login() is None:
+    if not api.is_loopback(host) and api.chosen_url() is None and api.login() is None:
         raise InputError(
             f"{origin}: host: {host} lets other machines in, and anyone there could run flows; set"
             " PREFECT_SERVER_API_AUTH_STRING to user:password first, or leave host out"
@@ -181,7 +189,9 @@ def _bound(host: str, port: int, shown: Spectator) -> Iterator[socket.socket]:
     for candidate in range(port, min(port + PORTS, 65_536)):
         try:
             listening = socket.create_server(
-                (host, candidate), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+                (host, candidate),
+                family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+                dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:

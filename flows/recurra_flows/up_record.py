@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recurra.durable import read_json, write_json
@@ -18,15 +18,12 @@ class UpRecord:
     """A `recurra up`."""
 
     url: str
-    """Of its dashboard."""
+    """Of its dashboard, for a person; from other machines too where they are let in."""
+    api: str
+    """Of its API, for programs on this machine."""
     pid: int
     own: bool = True
     """Whether the server is its own, rather than one that the user chose."""
-
-    @property
-    def api(self) -> str:
-        """The URL of its API."""
-        return f"{self.url}/api"
 
 
 @contextmanager
@@ -54,9 +51,9 @@ def up_lock(home: Home) -> Iterator[None]:
         lock.release()
 
 
-def record_up(home: Home, url: str, own: bool) -> None:
-    """Says where this process's dashboard is; for who holds the lock."""
-    write_json(_file(home), {"url": url, "pid": os.getpid(), "own": own})
+def record_up(home: Home, url: str, api: str, own: bool) -> None:
+    """Says where this process's dashboard and its API are; for who holds the lock."""
+    write_json(_file(home), asdict(UpRecord(url, api, os.getpid(), own)))
 
 
 def standing(home: Home) -> UpRecord | None:

@@ -30,7 +30,7 @@ BODIES = {
     "generate": "recurra_flows.worker:generate",
     "judge": "recurra_flows.worker:judge",
     "predict": "recurra_flows.predicting:predict",
-    "score": "recurra_flows.scoring:score",
+    "score": "recurra_flows.scoring.worker:score",
     "export": "recurra_flows.exporting:export",
     "devices": "recurra_flows.worker:devices",
 }

@@ -15,7 +15,7 @@ import pytest
 
 from recurra.champion import challenge as challenging
 from recurra.champion.challenge import Sides, challenge
-from recurra.champion.duel import Duel
+from recurra.champion.duel import Duel, paired
 from recurra.champion.findings import Findings
 from recurra.champion.promotion import OvertakenError, Verdict, enter, first, tell, untold, verdict
 from recurra.champion.record import Network, champion_run, champions, existing, read
@@ -31,6 +31,7 @@ from recurra.predictions import PredictionWriter
 from recurra.preprocess import preprocess
 from recurra.progress import Silent
 from recurra.run import Run
+from recurra.store import Outcome
 
 
 def experiment(**data: Any) -> Experiment:
@@ -84,14 +85,14 @@ def predictions(file: Path, dataset: Dataset, network: Reader) -> Path:
 def meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     """A challenge between networks of two sources: the champion's, blind for some classes, and the new one's."""
 
-    def findings(old: Any, new: Any, blind: str = "", **data: Any) -> Findings:
+    def findings(old: Any, new: Any, blind: str = "", champion: Any = None, **data: Any) -> Findings:
         sets = []
-        for name, each, fields in (("old", old, {}), ("new", new, data)):
+        for name, each, fields in (("old", old, champion or {}), ("new", new, data)):
             (tmp_path / name).mkdir()
             sets.append(preprocess(each, experiment(**fields), tmp_path / name, Silent()))
-        champion = Reader(sets[0], blind)
-        monkeypatch.setattr(challenging, "trained", lambda *_: SimpleNamespace(classifier=champion))
-        own = predictions(tmp_path / "own.parquet", sets[0], champion)
+        reader = Reader(sets[0], blind)
+        monkeypatch.setattr(challenging, "trained", lambda *_: SimpleNamespace(classifier=reader))
+        own = predictions(tmp_path / "own.parquet", sets[0], reader)
         theirs = predictions(tmp_path / "theirs.parquet", sets[1], Reader(sets[1]))
         (tmp_path / "made").mkdir()
         sides = Sides(experiment(), sets[0].folder, tmp_path / "weights", own, sets[1].folder, theirs)
@@ -131,6 +132,19 @@ def test_a_sample_that_was_learnt_under_another_name_is_left_out_too(meet: Made,
     assert found.tested.own == 0
     assert 30 < found.tested.learnt < 60
     assert found.tested.samples + found.tested.learnt == 60
+
+
+def test_samples_of_a_group_that_one_network_alone_learnt_from_do_not_count(meet: Made, source: Made) -> None:
+    old = source(range(300))
+    old.samples.groups["person"] = [f"p{row // 30}" for row in range(300)]
+    new = source(range(300, 600))
+    new.samples.groups["person"] = [f"p{row // 30}" for row in range(300)]
+    held = {"column": "person", "hold_out": ["p1", "p2"]}
+    found = meet(old, new, test_group={"column": "person", "hold_out": ["p2", "p3"]}, champion={"test_group": held})
+    assert (found.tested.samples, found.tested.learnt) == (30, 30)
+    assert (found.duel.groups, found.duel.worth) == (1, 1)
+    page = markdown("e", "told", network("new"), network("old"), found, Rules())
+    assert "They are of 1 group, and worth 1 independent sample." in page
 
 
 def test_pictures_that_both_networks_know_from_training_do_not_count(meet: Made, source: Made) -> None:
@@ -212,8 +226,11 @@ def duel(n: int, only_champion: int, only_challenger: int) -> Duel:
         (10, 40, 0.0, "promoted"),
         (40, 10, 0.0, "kept"),
         (20, 25, 0.0, "kept"),  # the interval holds 0
-        (0, 4, 0.0, "kept"),  # the interval does not, and four heads in a row are no wonder
+        (0, 4, 0.0, "kept"),  # four heads in a row are no wonder
+        (0, 6, 0.0, "promoted"),
         (0, 0, 0.0, "kept"),
+        (0, 0, -0.01, "promoted"),
+        (0, 0, -0.005, "kept"),  # a difference of half a point may show in none of 1,000
         (10, 40, 0.02, "kept"),
         (22, 20, -0.03, "promoted"),
     ],
@@ -223,6 +240,35 @@ def test_only_a_difference_that_is_sure_promotes(
 ) -> None:
     found = SimpleNamespace(duel=duel(1000, only_champion, only_challenger), shared=None)
     assert verdict(found, Rules(margin=margin)).decision == decision  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("samples", [1, 3, 10, 300])
+def test_few_samples_do_not_show_that_a_network_is_no_worse(samples: int) -> None:
+    found = SimpleNamespace(duel=duel(samples, 0, 0), shared=None)
+    assert verdict(found, Rules(margin=-0.01)).decision == "kept"  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(("samples", "telling", "truth"), [(12, 0.1, -0.1), (80, 0.1, 0.0), (600, 0.04, 0.02)])
+def test_the_interval_holds_the_difference_as_often_as_it_says(samples: int, telling: float, truth: float) -> None:
+    random = np.random.default_rng(0)
+    outside = 0
+    for _ in range(1000):
+        ours, theirs, _ = random.multinomial(samples, [(telling + truth) / 2, (telling - truth) / 2, 1 - telling])
+        outside += truth not in paired(int(theirs), int(ours), samples)
+    assert outside <= 50
+
+
+def test_samples_of_a_group_do_not_count_as_if_they_were_independent() -> None:
+    random, groups = np.random.default_rng(0), np.repeat(np.arange(20), 50)
+    promoted = 0
+    for _ in range(300):
+        champion, challenger = (random.random(1000) < np.repeat(random.beta(4, 1, 20), 50) for _ in range(2))
+        found = SimpleNamespace(duel=Duel.of(champion, challenger, groups), shared=None)
+        promoted += verdict(found, Rules()).decision == "promoted"  # pyright: ignore[reportArgumentType]
+    assert promoted <= 12  # of two that are equally good; 71 were without the groups
+    same = Duel.of(np.ones(1000, bool), np.ones(1000, bool), groups)
+    assert same is not None
+    assert (same.groups, same.worth) == (20, 20)
 
 
 def test_a_network_that_gains_by_a_new_class_alone_and_loses_on_the_others_is_not_promoted() -> None:
@@ -287,17 +333,21 @@ def test_a_record_that_cannot_be_read_is_refused_and_left_as_it_is(home: Home, t
     assert path.read_text() == text
 
 
-def _fill(folder: Path) -> None:
-    (folder / "f").write_text("f")
-
-
 def _run(home: Home, roles: Sequence[str] = ("preprocess", "train", "evaluate")) -> Network:
     """A run with artifacts that are there, as a network."""
     run = Run.create(home, Experiment(name="e", data=Data(source="digits")))
-    for role in roles:
-        run.stage_done(home.store.obtain(role, {"of": run.id}, _fill), role)
-    places = {role: dict(zip(("stage", "key"), run.place(role), strict=True)) | {"digest": ""} for role in roles}
-    return replace(network(run.id), artifacts=places)
+    made = {role: _made(home, role, run.id) for role in roles}
+    for role, outcome in made.items():
+        run.stage_done(outcome, role)
+    places = {role: {"stage": role, "key": o.artifact.key, "digest": o.artifact.digest} for role, o in made.items()}
+    return replace(network(run.id), weights=made["train"].artifact.sha256("f"), artifacts=places)
+
+
+def _made(home: Home, role: str, run: str, text: str = "") -> Outcome:
+    def make(folder: Path) -> None:
+        (folder / "f").write_text(text or run)
+
+    return home.store.obtain(role, {"of": run}, make)
 
 
 def test_going_back_twice_leads_further_back_and_a_network_given_up_is_not_promoted_again(home: Home) -> None:
@@ -315,6 +365,32 @@ def test_going_back_twice_leads_further_back_and_a_network_given_up_is_not_promo
         roll_back(home, "e")
     assert roll_back(home, "e", c.run).network.run == c.run
     assert not existing(home, "e").dismissed(c.weights)
+
+
+def test_after_going_back_two_steps_a_promotion_that_was_made_before_is_made_again(home: Home) -> None:
+    a, b, c = (_run(home) for _ in range(3))
+    enter(home, "e", a, first(), None)
+    for network, against in ((b, a), (c, b)):
+        enter(home, "e", network, Verdict("promoted", "better"), against)
+    roll_back(home, "e", a.run)
+    assert not existing(home, "e").dismissed(b.weights)
+    assert enter(home, "e", b, Verdict("promoted", "better"), a) is not None
+    assert existing(home, "e").current == b
+
+
+def test_a_champion_that_was_made_again_as_another_network_is_not_used(home: Home) -> None:
+    a = _run(home)
+    enter(home, "e", a, first(), None)
+    home.store.remove(Run.open(home, a.run).artifact("train"))
+    with pytest.raises(InputError, match=r"train artifact .* is gone.*`recurra resume .*remove .*champion\.json"):
+        champion_run(home, "champion:e")
+    _made(home, "train", a.run, "on another processor")
+    with pytest.raises(InputError, match="is not the one that became the champion; remove"):
+        Run.open(home, "champion:e")
+    b = _run(home)
+    enter(home, "e", b, Verdict("promoted", "better"), a)
+    with pytest.raises(InputError, match=r"is not the one that became the champion; `recurra champion rollback e --to"):
+        roll_back(home, "e")
 
 
 def test_there_is_no_way_back_to_what_is_not_there(home: Home) -> None:

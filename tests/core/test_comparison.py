@@ -507,6 +507,22 @@ def test_trainings_side_by_side_are_counted(lone: Trainings) -> None:
     assert rows({**times, "rnn": ("12:00:19", 9.5)}) == [0, 0]  # half a second is nothing
 
 
+@pytest.mark.parametrize(("of_rnn", "beside"), [("a", 1), ("b", 0)])
+def test_only_trainings_on_one_machine_are_beside_each_other(
+    lone: Trainings, tmp_path: Path, of_rnn: str, beside: int
+) -> None:
+    of, artifacts = plan(["torch"], seeds=(0,)), dict(lone.artifacts)
+    for model, machine in (("cnn", "a"), ("rnn", of_rnn)):
+        made = artifacts[role := f"torch-{model}-seed-0-train"]
+        record = json.loads(made.file("train.json").read_text())
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "train.json").write_text(json.dumps(record | {"machine": machine}))
+        (tmp_path / model / "history.parquet").write_bytes(made.file("history.parquet").read_bytes())
+        artifacts[role] = replace(made, path=tmp_path / model, created="2026-01-01T12:00:00+00:00", seconds=10.0)
+    rows = Results(of, artifacts).rows()
+    assert [(row.machine, row.beside) for row in rows] == [("a", beside), (of_rnn, beside)]
+
+
 def test_what_makes_a_comparison_uneven_is_told(whole: Trainings) -> None:
     rows = Results(whole.plan, whole.artifacts).rows()
     rows = [replace(row, device="gpu:0" if row.backend == "torch" else "cpu", beside=row.seed) for row in rows]

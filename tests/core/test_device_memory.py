@@ -17,7 +17,7 @@ from recurra.config import validate
 from recurra.contract import Batches, ClassifierSpec, Device, GanBatches, GanRecords, GanSpec, Latents, StepRecords
 from recurra.dataset import Dataset
 from recurra.durable import read_json
-from recurra.errors import DeviceMemoryError, InputError
+from recurra.errors import DeviceMemoryError, InputError, RecurraError
 from recurra.evaluation import evaluate
 from recurra.experiment import Experiment
 from recurra.generation import generate
@@ -410,3 +410,14 @@ def test_a_sweep_takes_numbers_and_auto() -> None:
     assert checked(experiment(), swept, "test")[0].values() == (16, "auto")
     _, swept = separated(["train.batch_size=16..64:16"])
     assert checked(experiment(), swept, "test")[0].values() == (16, 32, 48, 64)
+
+
+def test_a_backend_whose_answers_have_another_shape_is_a_line_that_says_so(
+    backend: SmallMemory, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recogniser, "logits", lambda self, x: np.zeros((len(x) + 1, 3), np.float32))
+    with pytest.raises(RecurraError, match=r"the backend's answer \(logits\) is of shape .*, expected \[\d+, any\]"):
+        trained(experiment(), digits)
+    monkeypatch.setattr(Recogniser, "train_steps", lambda self, b: StepRecords(np.zeros(()), np.zeros(len(b.x))))  # type: ignore[arg-type]
+    with pytest.raises(RecurraError, match=r"the backend's loss is of shape \[\], expected \[\d+\]"):
+        trained(experiment(seed=1), digits)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.champion.drift import Measure, Mix, Said, answer_measures, class_measure, pixel_measures
+from recurra.champion.drift import Measure, Said, answer_measures, class_measure, pixel_measures
+from recurra.champion.mix import Mix, Values
 from recurra.champion.profile import Profile, Scale
 from recurra.champion.rules import Rules
-from recurra.champion.sameness import fingerprints
+from recurra.champion.sameness import fingerprints, rows_at_once
 
 RULES = Rules()
 
@@ -92,7 +93,8 @@ def test_the_measures_are_those_worked_out_by_hand() -> None:
     brightness = next(pixel_measures(before, after, "x"))
     assert (brightness.before, brightness.after, brightness.samples) == (25, 30, 4)
     assert brightness.value == pytest.approx(5 / np.sqrt(125))
-    assert brightness.chance == pytest.approx(3.2905 * np.sqrt(0.25 + 0.25), rel=1e-4)
+    # The variance of both is 500 / 3; Student's t of 6 degrees of freedom exceeds 5.9588 once in 2,000 times.
+    assert brightness.chance == pytest.approx(5.9588 * np.sqrt(500 / 3 * (0.25 + 0.25) / 125), rel=1e-4)
     # 0.25 ln(0.75/0.5) - 0.25 ln(0.25/0.5), with half a sample in each bin beside.
     classes = class_measure(np.array([500, 500]), np.array([750, 250]), "x")
     assert classes.value == pytest.approx(0.25 * np.log(1.5) + 0.25 * np.log(2), rel=5e-3)
@@ -125,10 +127,36 @@ def test_a_champion_that_names_other_classes_or_is_less_sure_is_told() -> None:
     assert told(Said(labels[:900], np.zeros(900, np.int64), sure[:900])) == {"predictions"}
 
 
+def test_chance_is_seldom_exceeded_where_the_new_samples_are_of_a_class_that_spreads_more() -> None:
+    random = np.random.default_rng(0)
+    labels, new, shares = np.repeat(np.arange(10), 100), np.full(60, 9), ((0.97, 0.01, 0.02), (0.2, 0.4, 0.4))
+    beyond = 0
+    for _ in range(400):
+        sure = np.where(labels == 9, random.beta(3, 2, 1000), random.beta(50, 1, 1000))
+        named = np.concatenate([random.choice(3, 900, p=shares[0]), random.choice(3, 100, p=shares[1])])
+        before, after = Said(labels, named, sure), Said(new, random.choice(3, 60, p=shares[1]), random.beta(3, 2, 60))
+        beyond += sum(abs(each.value) > each.chance for each in answer_measures(before, after, 10, "x"))
+    assert beyond <= 4  # of 800, once in 1,000 is expected
+
+
+def test_where_the_champions_samples_do_not_differ_what_is_beyond_chance_is_a_large_shift() -> None:
+    mix = Mix(np.array([50]), np.array([50]))
+    dark, noise = Values(np.array([0.0]), np.array([0.0])), np.random.default_rng(0).normal(3, 1, 50)
+    *_, value, chance = mix.shift(dark, Values(noise.sum(keepdims=True), (noise**2).sum(keepdims=True)), 0.0)
+    assert value > chance > 0
+    assert mix.shift(dark, dark, 0.0)[2:] == (0, 0)
+
+
 def test_few_samples_raise_no_alarm_until_they_are_beyond_chance() -> None:
     assert not Measure("brightness", "x", None, 0.0, 0.0, -0.3, 0.33, 100).alarms(0.2)
     assert Measure("brightness", "x", None, 0.0, 0.0, -0.34, 0.33, 100).alarms(0.2)
     assert not Measure("brightness", "x", None, 0.0, 0.0, -0.1, 0.03, 9000).alarms(0.2)
+
+
+def test_of_large_samples_fewer_are_looked_at_together() -> None:
+    assert rows_at_once((1, 28, 28, 1), np.uint8) == 512
+    assert rows_at_once((30, 128, 128, 3), np.uint8) == 2
+    assert rows_at_once((300, 512, 512, 3), np.float32) == 1
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1), st.data())

@@ -15,6 +15,8 @@ MAY_NOT = {
     "core/recurra": {*FRAMEWORKS, "prefect", "recurra_torch", "recurra_tensorflow", "recurra_flows"},
     "plugins/recurra_torch": {"tensorflow", "keras", "prefect", "recurra_flows", "recurra_tensorflow"},
     "plugins/recurra_tensorflow": {"torch", "prefect", "recurra_flows", "recurra_torch"},
+    "plugins/recurra-jax/src/recurra_jax": {"torch", "tensorflow", "keras", "prefect", "recurra_flows"},
+    "plugins/recurra_tensorboard": {*FRAMEWORKS, "prefect", "recurra_flows"},
     "flows/recurra_flows": {*FRAMEWORKS, "recurra_torch", "recurra_tensorflow"},
 }
 
@@ -53,7 +55,7 @@ def modules_after(code: str) -> set[str]:
         "import recurra",
         "from recurra.registry import entries; entries()",
         "from recurra.config import load_experiment",
-        "import recurra_torch.plugin, recurra_tensorflow.plugin",
+        "import recurra_torch.plugin, recurra_tensorflow.plugin, recurra_jax.plugin, recurra_tensorboard.plugin",
         "import recurra_flows.cli",
     ],
 )

@@ -23,10 +23,10 @@ from recurra.dataset import FORMAT
 from recurra.dataset_writer import DatasetWriter, Rows
 from recurra.durable import write_json
 from recurra.experiment import Augment, Data, Evaluate, Experiment, Model, Train
+from recurra.extensions import extensions
 from recurra.metrics import Metrics, measure
 from recurra.predictions import PredictionWriter
 from recurra.progress import Silent
-from recurra.registry import extensions
 from recurra.report import Section, metrics_table, render, summary_markdown
 from recurra.report.pictures import frames
 from recurra.report.svg import ticks

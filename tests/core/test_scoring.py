@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.core.scoring_place import CLASSES, Disk, Place, PowerCutError, check_whole, filled, put
 
 from recurra.durable import read_json
 from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra.readers.names import escaped
-from recurra.readers.reader import Refused
 from recurra.scoring import inbox as inboxes
-from recurra.scoring.batch import Batch, Origin
-from recurra.scoring.inbox import listed, settled
+from recurra.scoring.inbox import HIDDEN, listed, settled
 from recurra.scoring.ledger import Ledger, uncovered
 from recurra.scoring.one_pass import OnePass
 from recurra.scoring.part_files import part_name, write
@@ -36,166 +36,6 @@ from recurra.scoring.schemas import LEDGER
 from recurra.scoring.scores import Scores
 from recurra.scoring.settings import Scoring
 from recurra.scoring.tally import Tally
-
-CLASSES = ("a", "b", "c")
-ORIGIN = Origin("run-1", "plain", CLASSES)
-KEY = ["file", "size", "mtime_ns"]
-
-
-class PowerCutError(BaseException):
-    """No Exception: nothing in the code may go on after it."""
-
-
-class Disk:
-    """The file operations below a folder. Power fails before the one of number `cut`; then nothing works any more.
-
-    `lose` undoes what no fsync had made sure by then, each operation by chance, and tears files in halves.
-    """
-
-    CALLS = ("rename", "replace", "mkdir", "unlink", "rmdir", "symlink", "link", "fsync")
-
-    def __init__(self, root: Path, cut: int | None) -> None:
-        self.root, self.cut, self.count, self.dead = root.resolve(), cut, 0, False
-        self.real = {name: getattr(os, name) for name in self.CALLS}
-        self.pending: list[tuple[Path, Callable[[], None]]] = []
-        self.sure: set[int] = set()
-
-    @contextmanager
-    def failing(self) -> Iterator[Disk]:
-        with pytest.MonkeyPatch.context() as patch:
-            for name in self.CALLS:
-                patch.setattr(os, name, self._call(name))
-            yield self
-
-    def _call(self, name: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.dead = self.dead or self.count == self.cut
-            if self.dead:
-                raise PowerCutError
-            self.count += 1
-            if options.get("dir_fd") is not None:  # of rmtree, below tmp/
-                return self.real[name](*arguments, **options)
-            return getattr(self, f"_{name}", self._plain(name))(*arguments)
-
-        return call
-
-    def _plain(self, name: str) -> Callable[..., Any]:
-        return lambda *arguments: self.real[name](*arguments)
-
-    def _fsync(self, descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        self.real["fsync"](descriptor)
-        if path.is_dir():
-            self.pending = [(folder, undo) for folder, undo in self.pending if folder != path]
-        else:
-            self.sure.add(path.stat().st_ino)
-
-    def _rename(self, source: Any, place: Any) -> None:
-        source, place = Path(source).absolute(), Path(place).absolute()
-        there = place.exists() and not place.is_dir()
-        torn = source.is_file() and source.stat().st_ino not in self.sure and self.root / "inbox" not in source.parents
-        self.real["rename"](source, place)
-
-        def undo() -> None:
-            if torn and place.exists():
-                place.write_bytes(place.read_bytes()[:4])
-                return
-            if not there and place.exists():
-                source.parent.mkdir(parents=True, exist_ok=True)
-                place.rename(source)
-
-        self.pending.append((place.parent, undo))
-
-    _replace = _rename
-
-    def _mkdir(self, path: Any, mode: int = 0o777) -> None:
-        self.real["mkdir"](path, mode)
-        path = Path(path).absolute()
-        self.pending.append((path.parent, lambda: shutil.rmtree(path, ignore_errors=True)))
-
-    def _unlink(self, path: Any) -> None:
-        path = Path(path).absolute()
-        data, times = (path.read_bytes(), path.stat()) if path.is_file() else (None, None)
-        self.real["unlink"](path)
-
-        def undo() -> None:
-            if data is not None and times is not None and path.parent.is_dir():
-                path.write_bytes(data)
-                os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-        self.pending.append((path.parent, undo))
-
-    def lose(self, chance: random.Random) -> None:
-        for _, undo in reversed(self.pending):
-            if chance.random() < 0.7:
-                undo()
-        self.pending.clear()
-
-
-def put(path: Path, content: bytes, mtime: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, ns=(mtime, mtime))
-    return path
-
-
-def answer(batch: Batch) -> None:
-    """What a network would: a file that begins with `bad` cannot be read."""
-    rows = []
-    for row, entry in enumerate(batch.entries):
-        path = Path(batch.inbox, str(entry))
-        if not path.exists() or path.read_bytes().startswith(b"bad"):
-            batch.answered(np.empty(0, np.int64), None, [Refused(row, str(entry), "is damaged")])
-        else:
-            rows.append(row)
-    batch.answered(np.array(rows, np.int64), np.tile(np.float32([0, 1, 2]), (len(rows), 1)), [])
-
-
-class Place:
-    """An inbox and its scores in a home of their own."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.inbox = root, root / "inbox"
-        self.scores = Scores(Home(root / "home"), "n")
-        self.inbox.mkdir(parents=True)
-        self.scores.folder.mkdir(parents=True)
-
-    def score(self, size: int = 2, meanwhile: Callable[[], Any] = lambda: None, **fields: Any) -> Tally:
-        """A pass; `meanwhile` is called while each batch is read."""
-        rules = Scoring(**{"settle": 0, "batch": size, **fields})
-        tally = Tally("n", ORIGIN.run, ORIGIN.backend, str(self.scores.folder))
-        one = OnePass(self.scores, self.inbox, "image", rules, tally)
-        todo = one.begin()
-        folder, number = self.scores.scratch(), self.scores.next()
-        for start in range(0, len(todo), size):
-            batch = Batch(todo.slice(start, size).combine_chunks(), str(self.inbox))
-            answer(batch)
-            meanwhile()
-            batch.write(folder, number, ORIGIN)
-            one.commit(folder / part_name(number), todo)
-            number += 1
-        one.end()
-        return tally
-
-    def cut(self, at: int, loss: random.Random | None, **fields: Any) -> bool:
-        """A pass in which power fails before an operation; whether it got that far."""
-        disk = Disk(self.root, at)
-        with disk.failing(), suppress(PowerCutError):
-            self.score(**fields)
-        if disk.dead and loss is not None:
-            disk.lose(loss)
-        return disk.dead
-
-    def predictions(self) -> Counter[tuple[Any, ...]]:
-        """How often each file was scored, as anybody would read it at this moment."""
-        if not list(self.scores.predictions.glob("*/*.parquet")):
-            return Counter()
-        table = ds.dataset(self.scores.predictions, partitioning="hive").to_table(KEY)
-        return Counter(zip(*(table[name].to_pylist() for name in KEY), strict=True))
-
-    def ledger(self) -> Counter[tuple[Any, ...]]:
-        table = pd.read_parquet(self.scores.ledger.folder)
-        return Counter(zip(*(table[name] for name in [*KEY, "outcome"]), strict=True))
 
 
 @pytest.fixture(autouse=True)
@@ -206,31 +46,6 @@ def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-def filled(root: Path) -> Place:
-    """An inbox with some good and some bad files, one of them scored before."""
-    place = Place(root)
-    put(place.inbox / "old.png", b"old", 1)
-    place.score()
-    for number in range(3):
-        put(place.inbox / f"deep/{number}.png", b"good" * number, 10 + number)
-    put(place.inbox / "deep/bad.png", b"bad", 20)
-    put(place.inbox / "notes.txt", b"a note", 21)
-    return place
-
-
-def check_whole(place: Place) -> None:
-    """After a pass that went well: each of the files of `filled` once, everywhere."""
-    good = {("old.png", 3, 1), *((f"deep/{n}.png", 4 * n, 10 + n) for n in range(3))}
-    bad = {("deep/bad.png", 3, 20), ("notes.txt", 6, 21)}
-    assert place.predictions() == Counter(good)
-    assert place.ledger() == Counter([*((*key, "scored") for key in good), *((*key, "refused") for key in bad)])
-    for name, content in (("deep/bad.png", b"bad"), ("notes.txt", b"a note")):
-        assert not (place.inbox / name).exists()
-        assert (place.scores.refused / name).read_bytes() == content
-        assert read_json(place.scores.refused / f"{name}.reason.json")["file"] == name
-    assert len([path for path in place.scores.refused.rglob("*") if path.is_file()]) == 4
 
 
 def test_a_pass_scores_what_is_new_and_sets_aside_what_cannot_be_read(tmp_path: Path) -> None:
@@ -365,15 +180,58 @@ def test_a_second_process_is_refused(place: Place) -> None:
         pass
 
 
+@pytest.mark.parametrize("pid", [None, ""])
+def test_a_holder_of_which_nothing_is_known_is_told_too(place: Place, pid: str | None) -> None:
+    with place.scores.held():
+        (place.scores.folder / "score.pid").unlink()
+        if pid is not None:
+            (place.scores.folder / "score.pid").write_text(pid)
+        with pytest.raises(InputError, match=r"pid unknown"), Scores(Home(place.root / "home"), "n").held():
+            pass
+
+
 @pytest.mark.parametrize(
     ("inbox", "classes", "fault"),
     [("inbox", ("a", "b"), "have the classes a, b, c"), ("other", CLASSES, "are of the inbox .*inbox; give")],
 )
-def test_scores_are_of_one_inbox_and_one_list_of_classes(place: Place, inbox: str, classes: Any, fault: str) -> None:
+def test_scores_of_runs_are_of_one_inbox_and_one_list_of_classes(
+    place: Place, inbox: str, classes: Any, fault: str
+) -> None:
     place.scores.accept(place.inbox, "image", CLASSES)
     place.scores.accept(place.inbox, "image", CLASSES)
     with pytest.raises(InputError, match=fault):
         place.scores.accept(place.root / inbox, "image", classes)
+
+
+def test_a_champions_classes_may_change_and_all_parts_are_read_as_one(place: Place) -> None:
+    for time, classes in enumerate([CLASSES, (*CLASSES, "d"), ("c", "b", "a")]):
+        place.scores.accept(place.inbox, "image", classes, follows=True)
+        put(place.inbox / f"{time}.png", b"x", time)
+        place.score(classes=classes)
+    table = pd.read_parquet(place.scores.predictions).set_index("file").sort_index()
+    assert [*table["predicted_class"]] == ["c", "d", "a"]
+    assert [len(each) for each in table["probabilities"]] == [3, 4, 3]
+    assert sum(place.predictions().values()) == 3
+    parts = sorted(place.scores.predictions.rglob("*.parquet"))
+    assert [json.loads(pq.read_schema(part).metadata[b"classes"])[0] for part in parts] == ["a", "a", "c"]
+    assert read_json(place.scores.folder / "score.json")["classes"] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "its fields"),
+        ('{"schema": 1, "inbox": "/in", "classes": ["a"]}', "kind"),
+        ('{"schema": 2, "inbox": "/in", "kind": "image", "classes": ["a"]}', "schema"),
+        ('{"schema": 1, "inbox": "/in", "kind": "image", "classes": "a"}', "classes"),
+    ],
+)
+def test_a_slip_in_score_json_is_said_in_one_line(place: Place, text: str, fault: str) -> None:
+    (place.scores.folder / "score.json").write_text(text)
+    with pytest.raises(InputError, match=rf"score\.json cannot be read \(.*{fault}.*mend it, or remove it") as raised:
+        place.scores.accept(place.inbox, "image", CLASSES)
+    assert len(str(raised.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("inbox", [".", "home", "home/scores/n/refused", "home/scores"])
@@ -435,6 +293,18 @@ def test_refused_files_stay_where_they_are_if_asked_and_are_moved_once_no_longer
     assert (place.scores.refused / "bad.png").exists()
 
 
+def test_a_refused_file_that_is_put_back_is_told_of_and_with_a_new_time_it_is_read_again(place: Place) -> None:
+    put(place.inbox / "bad.png", b"bad", 1)
+    place.score()
+    (place.scores.refused / "bad.png").rename(place.inbox / "bad.png")
+    tally = place.score()
+    assert tally.refused == 0
+    assert tally.notes == ["refused before, and moved out now: bad.png (`touch` one to have it tried again)"]
+    (place.scores.refused / "bad.png").rename(place.inbox / "bad.png")
+    (place.inbox / "bad.png").touch()
+    assert place.score().refused == 1
+
+
 def test_an_earlier_refused_file_of_the_same_name_is_kept(place: Place) -> None:
     for time in (1, 2):
         put(place.inbox / "bad.png", b"bad%d" % time, time)
@@ -444,12 +314,17 @@ def test_an_earlier_refused_file_of_the_same_name_is_kept(place: Place) -> None:
     assert read_json(place.scores.refused / "bad~2.png.reason.json")["mtime_ns"] == 2
 
 
-def other_disk(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+def other_disk(
+    monkeypatch: pytest.MonkeyPatch, place: Place, hiding: Callable[[Path], Any] = lambda path: None
+) -> None:
+    """The inbox is on another file system than the scores; `hiding` is called before a file in it is hidden."""
     real = os.rename
 
     def rename(source: Any, target: Any) -> None:
-        if place.inbox in Path(source).parents:
+        if place.inbox in Path(source).parents and place.inbox not in Path(target).parents:
             raise OSError(errno.EXDEV, "Invalid cross-device link")
+        if Path(target).parent.name == HIDDEN:
+            hiding(Path(source))
         real(source, target)
 
     monkeypatch.setattr(os, "rename", rename)
@@ -463,19 +338,101 @@ def test_to_another_file_system_refused_files_are_copied(place: Place, monkeypat
     assert (place.scores.refused / "bad.png").read_bytes() == b"bad"
 
 
-def test_a_copy_to_another_file_system_can_be_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cuts = 0
-    while True:
+@pytest.mark.parametrize("loses", [False, True], ids=["killed", "power-cut"])
+def test_a_copy_to_another_file_system_can_be_cut_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loses: bool
+) -> None:
+    for cuts in count():
         place = filled(tmp_path / str(cuts))
         with monkeypatch.context() as patch:
             other_disk(patch, place)
-            over = not place.cut(cuts, None)
-            if not over:
-                place.score()
-                check_whole(place)
+            over = not place.cut(cuts, random.Random(cuts) if loses else None)
+            place.score()
+            check_whole(place)
+            assert not list(place.inbox.rglob(HIDDEN))
         if over:
             return
-        cuts += 3
+
+
+@pytest.mark.parametrize("copied_before", [False, True])
+def test_a_file_that_comes_just_before_the_original_of_a_copy_is_removed_is_kept_and_scored(
+    place: Place, monkeypatch: pytest.MonkeyPatch, copied_before: bool
+) -> None:
+    put(place.inbox / "bad.png", b"bad", 1)
+
+    def killed(path: Path) -> None:
+        raise PowerCutError
+
+    if copied_before:
+        with monkeypatch.context() as patch, suppress(PowerCutError):
+            other_disk(patch, place, killed)
+            place.score()
+    with monkeypatch.context() as patch:
+        other_disk(patch, place, lambda path: put(path, b"good", 2))
+        place.score()
+    assert (place.scores.refused / "bad.png").read_bytes() == b"bad"
+    assert (place.inbox / "bad.png").read_bytes() == b"good"
+    assert place.score().scored == 1
+
+
+def test_a_file_that_comes_just_before_a_refused_one_is_renamed_is_kept_and_scored(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        if Path(source) == place.inbox / "bad.png":
+            put(Path(source), b"good", 2)
+        real(source, target)
+
+    put(place.inbox / "bad.png", b"bad", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        place.score()
+    assert place.score().scored == 1
+    assert not list(place.scores.refused.iterdir())
+
+
+def test_what_a_crash_left_hidden_gets_its_name_back(place: Place) -> None:
+    put(place.inbox / f"deep/{HIDDEN}/a.png", b"new", 1)
+    put(place.inbox / f"{HIDDEN}/b.png", b"older", 1)
+    put(place.inbox / "b.png", b"of this name by now", 1)
+    assert place.score().scored == 2
+    assert set(place.predictions()) == {("deep/a.png", 3, 1), ("b.png", 19, 1)}
+    assert (place.inbox / f"{HIDDEN}/b.png").read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "é" * 125 + ".png", "x" * 199 + "." + "y" * 50])
+def test_a_file_with_a_long_name_is_set_aside_too_and_keeps_no_other_from_being_scored(place: Place, name: str) -> None:
+    put(place.inbox / name, b"bad", 1)
+    put(place.inbox / "good.png", b"good", 1)
+    tally = place.score()
+    assert (tally.scored, tally.refused, "stays" in tally.reasons[0]) == (1, 1, False)
+    [moved] = [path for path in place.scores.refused.iterdir() if path.suffix != ".json"]
+    assert moved.read_bytes() == b"bad"
+    assert read_json(moved.with_name(f"{moved.name}.reason.json"))["file"] == name
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ENOSPC, errno.EINVAL, errno.EILSEQ, errno.ELOOP, errno.EBUSY])
+def test_whatever_keeps_a_refused_file_from_being_moved_the_others_are_scored(
+    place: Place, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        if Path(source).name.startswith("bad"):
+            raise OSError(fault, os.strerror(fault))
+        real(source, target)
+
+    put(place.inbox / "bad.png", b"bad", 1)
+    put(place.inbox / "good.png", b"good", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", rename)
+        tally = place.score(size=1)
+        assert place.score().refused == 0
+    assert (tally.scored, tally.reasons[0]["stays"]) == (1, f"it cannot be moved ({os.strerror(fault)})")
+    place.score()
+    assert not (place.inbox / "bad.png").exists()
 
 
 def test_an_inbox_that_cannot_be_written_to_keeps_its_refused_files(
@@ -511,10 +468,12 @@ def test_a_folder_of_frames_is_one_sample_and_moves_whole(place: Place) -> None:
     reason = pa.array(["is damaged"], pa.string())
     put(place.inbox / "clip/more.gif", b"GIF", 1)
     files = listing.set_column(listing.column_names.index("reason"), "reason", reason)
-    one.refuse(files)
+    with place.scores.held():
+        one.refuse(files)
     assert one.tally.reasons[0]["stays"] == "its folder holds more than its frames"
     (place.inbox / "clip/more.gif").unlink()
-    one.begin()
+    with place.scores.held():
+        one.begin()
     assert sorted(path.name for path in (place.scores.refused / "clip").iterdir()) == ["f0.png", "f1.png", "f2.png"]
     assert read_json(place.scores.refused / "clip.reason.json")["reason"] == "is damaged"
 
@@ -551,7 +510,7 @@ def test_a_ledger_of_many_parts_stays_few_files_and_keeps_every_row_in_order(
     ledger = grown(tmp_path_factory.mktemp("ledger"), sizes, many)
     assert len(list(ledger.folder.iterdir())) <= many
     assert ledger.last() == len(sizes) - 1
-    found = pa.concat_tables(pa.parquet.read_table(span.path, partitioning=None) for span in ledger.spans())
+    found = pa.concat_tables(pq.read_table(span.path, partitioning=None) for span in ledger.spans())
     assert found["mtime_ns"].to_pylist() == list(range(sum(sizes)))
     assert uncovered(dict.fromkeys(range(len(sizes) + 2), Path()), ledger.spans()) == [len(sizes), len(sizes) + 1]
 
@@ -604,6 +563,13 @@ def test_a_damaged_part_is_named(place: Place) -> None:
     file.write_bytes(data)
     with pytest.raises(RecurraError, match=r"00000000\.parquet: damaged .* restore it"):
         place.score()
+
+
+def test_a_damaged_part_is_named_where_parts_are_merged(tmp_path: Path) -> None:
+    ledger = grown(tmp_path, [3] * 6, 99)
+    ledger.spans()[2].path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(RecurraError, match=r"00000002\.parquet: damaged .* restore it"):
+        ledger.merge(tmp_path, 4)
 
 
 def test_the_listing_is_made_in_blocks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

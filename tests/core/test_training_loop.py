@@ -15,6 +15,7 @@ from recurra.durable import read_json
 from recurra.errors import InputError
 from recurra.experiment import Data, Experiment, Train
 from recurra.progress import Silent
+from recurra.report.words import inexact_resume
 from recurra.training.loop import Row, Sums, Training
 
 
@@ -39,6 +40,8 @@ class Network:
 
 class Built:
     """It, where it is."""
+
+    name, capabilities = "counting", frozenset({"exact-resume"})
 
     def __init__(self) -> None:
         self.network, self.device, self.devices, self.parameters = Network(), "cpu", ("cpu",), 1
@@ -143,3 +146,16 @@ def test_energy_that_is_not_known_of_every_part_is_left_out(tmp_path: Path) -> N
     finished(tmp_path, 1.0, 2.0, meter=Meter(5.0, None))
     made, _ = finished(tmp_path, 1.0, 2.0, 3.0, meter=Meter(1.0))
     assert "energy_joules" not in read_json(made / "train.json")
+
+
+def test_going_on_where_that_is_not_exact_is_told_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = finished(tmp_path / "exact", 1.0)
+    made, notes = finished(tmp_path / "exact", 1.0, 2.0)
+    assert "inexact_resume" not in read_json(made / "train.json")
+    monkeypatch.setattr(Built, "capabilities", frozenset())
+    made, notes = finished(tmp_path / "other", 1.0)
+    assert "inexact_resume" not in read_json(made / "train.json")
+    made, notes = finished(tmp_path / "other", 1.0, 2.0)
+    assert read_json(made / "train.json")["inexact_resume"] is True
+    assert notes.lines[1].startswith("warning: backend 'counting' does not claim exact-resume")
+    assert inexact_resume(read_json(made / "train.json"))[0].startswith("The training was interrupted")

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.flows.upping import Up, kill, until
+from tests.flows.upping import Up, adjacent_ports, kill, until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 pytestmark = [pytest.mark.prefect, pytest.mark.browser, pytest.mark.timeout(900)]
 PATIENCE = 300_000
 """Milliseconds for anything to be seen, on a machine that does other things as well."""
-PROJECT = """
-port: 43310
+PROJECT = f"""
+port: {adjacent_ports(1)}
 schedules:
   nightly-digits:
     flow: run

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.states import Cancelling, Running, Scheduled
+from prefect.states import Cancelling, Running
 
 from recurra.config import load_experiment
 from recurra.home import Home
 from recurra.run import Run
 from recurra_flows.deploying import Deployment
-from recurra_flows.orphans import MOST, adopt, forget_missed
+from recurra_flows.orphans import MOST, adopt
 from recurra_flows.project import Schedule
 
 pytestmark = pytest.mark.prefect
@@ -141,13 +140,37 @@ def test_what_dies_each_time_is_left_in_the_end(on_prefect: Any) -> None:
     on_prefect(body)
 
 
-def test_times_that_were_missed_are_not_made_up_for_and_what_a_person_asked_for_is(on_prefect: Any) -> None:
+def test_one_that_prefect_refuses_to_start_again_is_told_and_the_others_go_on(on_prefect: Any) -> None:
     async def body(client: PrefectClient, deployment: Any) -> None:
-        hour = timedelta(hours=1)
-        asked = await client.create_flow_run_from_deployment(
-            deployment, state=Scheduled(scheduled_time=datetime.now(UTC) - hour)
-        )
-        await forget_missed(client, [deployment])
-        assert [each.id for each in await _of(client, deployment)] == [asked.id]
+        gone, other = [await client.create_flow_run_from_deployment(deployment) for _ in range(2)]
+        refused, going_on = _record(gone), _record(other)
+        await _killed(client, gone)
+        await client.set_flow_run_state(other.id, Running(), force=True)
+        # Of a backend that is not installed any more: the form has it no longer.
+        parameters = gone.parameters["experiment"] | {"backend": "uninstalled"}
+        await client.update_flow_run(gone.id, parameters={"experiment": parameters})
+        told = await _adopt(client, deployment)
+        assert len(told) == 2
+        [line] = [each for each in told if each.startswith(f"{refused.id} ")]
+        assert "Prefect refused to start it again: " in line
+        assert "uninstalled" in line
+        assert line.endswith(f"`recurra resume {refused.id}` goes on with it")
+        assert Run.open(refused.home, refused.id).record["status"] == "stopped"
+        assert any(f"{going_on.id} was killed; it goes on" in each for each in told)
+
+    on_prefect(body)
+
+
+def test_a_run_that_is_held_lives_also_where_the_database_is_our_own(
+    on_prefect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recurra_flows.orphans.GRACE", 0)
+
+    async def body(client: PrefectClient, deployment: Any) -> None:
+        mine = await client.create_flow_run_from_deployment(deployment)
+        await _killed(client, mine)
+        with _record(mine).held():
+            await _adopt(client, deployment, own=True)
+        assert (await client.read_flow_run(mine.id)).state_name == "Running"
 
     on_prefect(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ def _written(place: Path, text: str) -> Path:
         ("schedules: {a b: {flow: maintain}}", "schedules: 'a b' is no name"),
         ("schedules: [a", "not valid YAML"),
         ("- a", "expected fields such as `schedules:`, found a list"),
+        ("schedules: 5", "schedules: input should be a valid dictionary, found 5"),
+        ('host: ""', "host: expected the address that the dashboard is reached at"),
+        ("schedules: {a: {flow: maintain, every: 9999999999d}}", "schedules.a.every: expected 365d at most"),
+        ("schedules: {a: {flow: maintain, timeout: 400d}}", "schedules.a.timeout: expected 365d at most"),
     ],
 )
 def test_what_is_wrong_with_it_is_said_in_one_line(tmp_path: Path, text: str, fault: str) -> None:
@@ -41,6 +45,19 @@ def test_what_is_wrong_with_it_is_said_in_one_line(tmp_path: Path, text: str, fa
     assert str(error.value).startswith(f"{tmp_path / 'recurra.yaml'}: ")
     assert fault in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_no_project_file_and_an_empty_file_is_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read as a project file"):
+        load_project(tmp_path)
+    assert load_project(_written(tmp_path, " \n")) == Project()
+
+
+def test_what_is_set_arrives_as_it_was_written(place: Path) -> None:
+    text = "schedules: {a: {flow: run, experiment: e.yaml, set: {data.source: /d/😀, evaluate.bootstrap: 20}}}"
+    experiment = load_project(_written(place, text)).schedules["a"].read_experiment(place)
+    assert experiment is not None
+    assert (experiment.data.source, experiment.evaluate.bootstrap) == ("/d/😀", 20)
 
 
 @pytest.mark.parametrize(
@@ -72,12 +89,16 @@ def _deployments(place: Path, text: str) -> dict[str, Any]:
         ("{flow: maintain, with: {days: -1}}", "with: days: input should be greater than or equal to 0, found -1"),
         ("{flow: sweep, experiment: e.yaml}", "with: space: missing, and needed"),
         ("{flow: maintain, cron: 61 * * * *}", "cron: "),
+        ("{flow: run, experiment: e.yaml, set: {name: 2026-01-01}}", "name: input should be a valid string"),
+        ("{flow: compare, experiment: e.yaml, with: {backends: [nowhere]}}", "backend 'nowhere' is not installed"),
+        ("{flow: sweep, experiment: e.yaml, with: {space: ['train.epohcs=1,2']}}", "Did you mean"),
+        ("{flow: retrain, experiment: g.yaml}", "a GAN has no accuracy by which a champion is chosen"),
     ],
 )
 def test_what_a_flow_does_not_take_is_refused_before_anything_is_registered(place: Path, text: str, fault: str) -> None:
     with pytest.raises(InputError) as error:
         _deployments(place, f"schedules: {{nightly: {text}}}")
-    assert str(error.value).startswith("recurra.yaml: schedules.nightly.")
+    assert str(error.value).startswith("recurra.yaml: schedules.nightly")
     assert fault.format(place=place) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -111,5 +132,6 @@ def test_the_next_time_is_that_of_the_schedules_own_clock(place: Path) -> None:
     )
     rows = {row["name"]: row for row in asyncio.run(table(list(made.values())))}
     assert rows["a"]["next"].endswith("-01-01 02:00:00")
-    assert datetime.fromisoformat(rows["b"]["next"]).replace(tzinfo=UTC) > datetime(2020, 1, 1, tzinfo=UTC)
+    assert rows["b"]["next"].endswith(" 01:00:00")  # `every` counts from midnight in UTC, told on Paris's clock
+    assert datetime.fromisoformat(rows["b"]["next"]) > datetime.now()
     assert (rows["c"]["next"], rows["d"]["next"], rows["d"]["when"]) == ("paused", "", "by hand")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,9 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recurra.durable import read_json
-from recurra.errors import InputError, RecurraError
 from recurra.home import Home
-from recurra.store import Artifact, Store
 from recurra_flows.cli import main
 
 pytestmark = [
@@ -93,7 +92,8 @@ def _works(process: psutil.Process) -> bool:
 
 @pytest.fixture(scope="module")
 def nodes(plain_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    port = 20_000 + os.getpid() % 10_000
+    with socket.create_server(("127.0.0.2", 0)) as free:
+        port = free.getsockname()[1]
     # Sockets of Ray's lie below it, whose names may not be long.
     with _short_folder() as folder:
         env = {
@@ -127,9 +127,11 @@ def _cluster(port: int, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
         left = psutil.Process(process.pid).children(recursive=True)
         with suppress(BrokenPipeError):
             process.stdin.close()
-        process.wait(60)
-        for each in psutil.wait_procs(left, 20)[1]:
-            each.kill()
+        try:
+            process.wait(60)
+        finally:
+            for each in psutil.wait_procs(left, 20)[1]:
+                each.kill()
 
 
 def _short_folder() -> Any:
@@ -160,7 +162,8 @@ def test_where_a_node_is_lost_the_comparison_ends_with_the_same_metrics_as_witho
     out, err = process.communicate(timeout=240)
     nodes.tell("add")
     assert _found(subprocess.CompletedProcess(on_ray, process.returncode, out, err)) == _found(here)
-    assert "its node was lost; it goes on with another" in err
+    assert "its node was lost (" in err
+    assert err.count("train: epoch 1/4") == 2  # of each network; what was lost went on from its checkpoint
 
 
 @pytest.mark.timeout(600)
@@ -191,6 +194,26 @@ def test_ctrl_c_ends_the_work_on_the_cluster(started: Any, place: Path, nodes: N
     assert process.returncode == 130
     assert "the same command goes on" in err
     _until(lambda: not nodes.workers())
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_was_stopped_says_how_it_goes_on_there(
+    recurra: Command, started: Any, place: Path, nodes: Nodes, prefect_api: str
+) -> None:
+    on_ray = ("--runner", "ray", "--address", nodes.client)
+    process = started("run", "e.yaml", "train.epochs=6", *on_ray, PREFECT_API_URL=prefect_api)
+    partial = place / "home" / "store" / "partial"
+    _until(lambda: list(partial.glob("*/checkpoint.safetensors")))
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=120)[1]
+    [run] = (place / "home" / "runs").iterdir()
+    assert f"`recurra resume {run.name} --runner ray --address {nodes.client}` goes on with it" in err
+
+    done = recurra("resume", run.name, *on_ray, "--debug", PREFECT_API_URL=prefect_api)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 6/6" in done.stderr
+    assert "epoch 1/6" not in done.stderr
+    assert "a framework's chatter" in done.stderr
 
 
 @pytest.mark.timeout(600)
@@ -236,75 +259,3 @@ def test_what_is_no_cluster_is_refused_in_one_line(
     out, err = capsys.readouterr()
     assert (out, len(err.splitlines())) == ("", 1)
     assert err.startswith(f"error: {said}")
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Artifact:
-    def make(folder: Path) -> None:
-        (folder / "inner").mkdir()
-        (folder / "inner" / "numbers").write_bytes(b"1 2 3")
-
-    return Store(tmp_path / "one").obtain("train", {"of": 1}, make).artifact
-
-
-def test_what_is_pulled_is_what_was_pushed_or_is_refused(made: Artifact, tmp_path: Path) -> None:
-    from recurra_flows.ray.exchange import Exchange
-
-    exchange, there = Exchange(f"file://{tmp_path}/between"), Store(tmp_path / "two")
-    exchange.push(made)
-    pulled = exchange.pull(there, "train", made.key, made.digest)
-    assert pulled.file("inner/numbers").read_bytes() == b"1 2 3"
-    assert there.find("train", made.key) == pulled
-
-    next((tmp_path / "between").rglob("numbers")).write_bytes(b"1 2 4")
-    with pytest.raises(RecurraError, match="did not come here as it was made"):
-        exchange.pull(Store(tmp_path / "three"), "train", made.key, made.digest)
-    assert Store(tmp_path / "three").peek("train", made.key) is None
-
-
-def test_an_exchange_cannot_write_outside_the_store(made: Artifact, tmp_path: Path) -> None:
-    from recurra_flows.ray.exchange import Exchange
-
-    exchange = Exchange(str(tmp_path / "between"))
-    exchange.push(made)
-    manifest = next((tmp_path / "between").rglob("manifest.json"))
-    manifest.write_text(manifest.read_text().replace("inner/numbers", "../../../evil"))
-    with pytest.raises(RecurraError, match=r"is no artifact of recurra's"):
-        exchange.pull(Store(tmp_path / "two"), "train", made.key, made.digest)
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("memory://x", "no other process sees it"),
-        ("nothing://x", "--shared nothing://x: Protocol not known: nothing"),
-    ],
-)
-def test_an_exchange_that_cannot_be_is_refused(url: str, said: str) -> None:
-    from recurra_flows.ray.exchange import Exchange
-
-    with pytest.raises(InputError, match=said):
-        Exchange(url).write("x", "y")
-
-
-def test_a_node_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
-    from recurra_flows.ray.inspection import reach
-
-    assert reach(str(tmp_path / "gone"), None, "a", "x", "b") == "it does not see what was just written there"
-    (tmp_path / "a").write_text("x")
-    assert reach(str(tmp_path), None, "a", "x", "b") == ""
-    assert (tmp_path / "b").read_text() == "x"
-
-
-def test_a_task_asks_ray_for_what_its_tags_say() -> None:
-    from recurra_flows.ray.nodes import Capacity, Node
-
-    cpus = Capacity([Node("a", "a", 4, 0), Node("b", "b", 2, 0)])
-    gpus = Capacity([Node("a", "a", 16, 4), Node("b", "b", 8, 2), Node("head", "head", 4, 0)])
-    assert cpus.options({"cpu", "mine"}, 2) == {"num_gpus": 0, "num_cpus": 2}
-    assert cpus.options({"gpu:2"}, 1) == {"num_gpus": 0, "num_cpus": 2}
-    assert gpus.options({"gpu:4"}, None) == {"num_gpus": 4, "num_cpus": 16}
-    assert gpus.options({"gpu:1"}, None) == {"num_gpus": 1, "num_cpus": 4}
-    assert gpus.options({"mine"}, None) is None
-    with pytest.raises(InputError, match="5 GPUs asked for, and the largest node of the cluster has 4"):
-        gpus.options({"gpu:5"}, None)

@@ -58,14 +58,16 @@ def retrained(home: Home, name: str = "r", **rules: Any) -> Run:
 
 
 def told(api: str, event: str, name: str, count: int) -> list[dict[str, Any]]:
-    """The payloads of a champion's events of a kind, waited for until there are so many."""
+    """The payloads of a champion's events of a kind, waited for until there are so many, and a second for more."""
     wanted = {"event": {"name": [event]}, "resource": {"id": [f"recurra.champion.{name}"]}}
     found: list[dict[str, Any]] = []
     for _ in range(100):
         answer = httpx.post(f"{api}/events/filter", json={"filter": wanted}).json()
         found = [each["payload"] for each in answer["events"]]
         if len(found) >= count:
-            break
+            time.sleep(1)
+            answer = httpx.post(f"{api}/events/filter", json={"filter": wanted}).json()
+            return [each["payload"] for each in answer["events"]]
         time.sleep(0.2)
     return found
 
@@ -87,7 +89,6 @@ def test_the_first_network_is_promoted_and_without_change_nothing_is_done_again(
     record = read(home, "same")
     assert record.current is not None
     assert (record.current.run, len(record.history)) == (first.id, 1)
-    time.sleep(1)
     assert len(told(prefect_api, "recurra.promotion", "same", 1)) == 1
 
 
@@ -149,7 +150,7 @@ else:
     retrain.announce = die
 home = Home.default()
 flow = retrain.retrain.with_options(result_storage=home.path / "prefect")
-flow(load_experiment(Path("r.yaml"), ["name=killed-" + sys.argv[1]]), home.path, Rules())
+flow(load_experiment(Path("r.yaml"), ["name=" + sys.argv[2]]), home.path, Rules())
 """
 
 
@@ -159,7 +160,7 @@ def test_killed_before_or_after_the_promotion_the_next_run_ends_the_same_and_it_
 ) -> None:
     name = f"killed-{when}"
     env = {**os.environ, "PREFECT_API_URL": prefect_api}
-    killed = subprocess.run([sys.executable, "-c", KILLED, when], env=env, capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, "-c", KILLED, when, name], env=env, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(read(home, name).history) == (when == "after")
 
@@ -169,6 +170,58 @@ def test_killed_before_or_after_the_promotion_the_next_run_ends_the_same_and_it_
     assert promoted.network.weights == run.artifact("train").sha256("best.safetensors")
     assert promoted.told
     assert len(told(prefect_api, "recurra.promotion", name, 1)) == 1
+
+
+def test_a_killed_retraining_that_is_resumed_comes_to_its_decision(
+    home: Home, prefect_api: str, recurra: Command
+) -> None:
+    env = {**os.environ, "PREFECT_API_URL": prefect_api}
+    assert subprocess.run([sys.executable, "-c", KILLED, "before", "resumed"], env=env).returncode == -signal.SIGKILL
+    [folder] = home.runs.iterdir()
+    done = recurra("resume", folder.name, PREFECT_API_URL=prefect_api)
+    assert done.returncode == 0, done.stderr
+    [decision] = read(home, "resumed").history
+    assert (decision.decision, decision.network.run, decision.told) == ("promoted", folder.name, True)
+    assert "is the new champion" in (folder / "retrain.md").read_text()
+    assert "already finished" in recurra("resume", folder.name).stdout
+
+
+def test_an_event_that_was_not_sent_or_not_noted_as_sent_is_sent_again_and_is_one(
+    home: Home, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recurra_flows import announcing, events
+
+    async def refused(event: Any) -> None:
+        raise OSError("no server")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "_sent", refused)
+        retrained(home, "twice")
+    assert not read(home, "twice").history[0].told
+    with monkeypatch.context() as patch:
+        patch.setattr(announcing, "tell", lambda *_: None)  # as if it was killed after it was sent
+        retrained(home, "twice")
+    assert not read(home, "twice").history[0].told
+    retrained(home, "twice")
+    assert read(home, "twice").history[0].told
+    assert len(told(prefect_api, "recurra.promotion", "twice", 1)) == 1
+
+
+def test_other_test_data_with_the_same_network_are_measured_too(home: Home, prefect_api: str) -> None:
+    bunch: Any = load_digits()
+    pixels = (bunch.images * (255 / 16)).astype(np.uint8)
+    parts = {"x_train": pixels[:1000], "y_train": bunch.target[:1000], "y_test": bunch.target[1000:1300]}
+    np.savez("d.npz", x_test=pixels[1000:1300], **parts)
+    first = retrained(home, "tested")
+    np.savez("d.npz", x_test=255 - pixels[1000:1300], **parts)
+    second = retrained(home, "tested", margin=-1)
+    assert first.artifact("train").sha256("best.safetensors") == second.artifact("train").sha256("best.safetensors")
+    page = (second.folder / "retrain.md").read_text()
+    assert "is not promoted: what was trained is the same network, though the data are others" in page
+    assert read(home, "tested").history[-1].alarms
+    assert len(told(prefect_api, "recurra.drift", "tested", 1)) == 1
+    retrained(home, "tested", margin=-1)
+    assert [each.decision for each in read(home, "tested").history] == ["promoted", "kept"]
 
 
 def test_what_cannot_be_retrained_is_refused_before_anything_is_trained(home: Home, prefect_api: str) -> None:

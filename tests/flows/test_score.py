@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,9 +22,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from tests.core.scoring_place import CLASSES, ORIGIN, Place, answer, check_whole, filled, put
 
 from recurra import stages
 from recurra.config import load_experiment
+from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra.progress import Progress, Silent
 from recurra.run import Run
@@ -29,8 +35,9 @@ from recurra.scoring.one_pass import OnePass
 from recurra.scoring.scores import Scores
 from recurra.scoring.settings import Scoring
 from recurra.scoring.tally import Tally
-from recurra_flows import score_work
-from recurra_flows.score_work import Work
+from recurra_flows.scoring import work
+from recurra_flows.scoring.scorer import name_of
+from recurra_flows.scoring.work import Work
 from recurra_flows.workers import WorkerLostError, lost
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -148,6 +155,77 @@ def test_each_file_is_scored_once_however_often_parent_and_worker_are_killed(net
     assert "each exactly once: {'predictions': 48, 'ledger': 50, 'refused': 2" in done.stdout
 
 
+def worker(body: str, request: Mapping[str, Any], progress: Progress, log: Path | None) -> int:
+    """As `run_worker`, here and without a network."""
+    number = request["first"]
+    try:
+        for pending in batches(Path(request["todo"]), *request["rows"], request["batch"]):
+            batch = Batch(pending, request["inbox"])
+            progress.begin("score", len(pending), "files")
+            answer(batch)
+            batch.write(Path(request["folder"]), number, ORIGIN)
+            progress.end()
+            number += 1
+    finally:
+        progress.end()
+    return number - request["first"]
+
+
+class WorkedPlace(Place):
+    """Its files go through `Work`, as those of every pass do."""
+
+    def work(self, one: OnePass, todo: pa.Table, meanwhile: Callable[[], Any], classes: tuple[str, ...]) -> None:
+        request = {"inbox": str(self.inbox), "run": ORIGIN.run}
+        Work(one, todo, request, Silent(), debug=True).through()
+
+
+@pytest.mark.parametrize("loses", [False, True], ids=["killed", "power-cut"])
+def test_cut_at_any_file_operation_the_work_of_a_pass_is_made_good_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loses: bool
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(work, "run_worker", worker)
+    for cuts in count():
+        place = filled(tmp_path / str(cuts), WorkedPlace)
+        over = not place.cut(cuts, random.Random(cuts) if loses else None)
+        assert max(place.predictions().values()) == 1
+        place.score()
+        check_whole(place)
+        if over:
+            break
+    assert cuts > 40
+
+
+def test_work_that_outlives_its_pass_commits_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, whole, over = WorkedPlace(tmp_path), Event(), Event()
+    put(place.inbox / "a.png", b"good", 1)
+    put(place.inbox / "b.png", b"bad", 2)
+
+    class Late(Silent):
+        def end(self) -> None:  # the part is whole; the pass ends before it is committed
+            whole.set()
+            assert over.wait(60)
+
+    def late(body: str, request: Mapping[str, Any], progress: Progress, log: Path | None) -> int:
+        worker(body, request, Late(), log)
+        progress.end()
+        return 1
+
+    monkeypatch.setattr(work, "run_worker", late)
+    with ThreadPoolExecutor() as threads:
+        with place.scores.held():
+            one = OnePass(place.scores, place.inbox, "image", Scoring(settle=0), Tally("n", "r", "plain", ""))
+            done = threads.submit(place.work, one, one.begin(), print, CLASSES)
+            assert whole.wait(60)
+        over.set()
+        with pytest.raises(RecurraError, match="not held any more"):
+            done.result(60)
+    assert not list(place.scores.predictions.rglob("*.parquet"))
+    assert (place.inbox / "b.png").exists()
+    monkeypatch.setattr(work, "run_worker", worker)
+    assert place.score().scored == 1
+
+
 @pytest.fixture
 def dying(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Workers that die of files that begin with `poison`, or of every one whose number is in the list."""
@@ -171,7 +249,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             number += 1
         return 0
 
-    monkeypatch.setattr(score_work, "run_worker", run_worker)
+    monkeypatch.setattr(work, "run_worker", run_worker)
     return of
 
 
@@ -179,9 +257,10 @@ def worked(place: Path, batch: int) -> Tally:
     """A pass over `box`."""
     scores, tally = Scores(Home(place / "home"), "n"), Tally("n", "r", "plain", "")
     one = OnePass(scores, place / "box", "image", Scoring(settle=0, batch=batch), tally)
-    todo: pa.Table = one.begin()
-    Work(one, todo, {"inbox": str(place / "box"), "run": "r"}, Silent()).through()
-    one.end()
+    with scores.held():
+        todo: pa.Table = one.begin()
+        Work(one, todo, {"inbox": str(place / "box"), "run": "r"}, Silent()).through()
+        one.end()
     return tally
 
 
@@ -226,7 +305,7 @@ def test_the_flow_scores_says_what_it_did_and_tells_an_event(
     (inbox / "bad|`.png").write_bytes(b"no image")
     code = (
         "from pathlib import Path\nfrom recurra.scoring.settings import Scoring\n"
-        "from recurra_flows.score import score\n"
+        "from recurra_flows.scoring.flow import score\n"
         "print(score('latest', Path('inbox'), Path('home').absolute(), Scoring(settle=0, name='flowing')))"
     )
     env = {**os.environ, "PREFECT_API_URL": prefect_api}
@@ -235,12 +314,66 @@ def test_the_flow_scores_says_what_it_did_and_tells_an_event(
     [artifact] = asked(prefect_api, "artifacts/filter", {"artifacts": {"key": {"any_": ["flowing-score"]}}})
     assert "**12 scored**, 1 refused, 0 waiting" in artifact["data"]
     assert "| bad\\|'.png | not a PNG" in artifact["data"]
-    assert payload_of(prefect_api)["scored"] == 12
+    assert payload_of(prefect_api, "recurra.score", "flowing")["scored"] == 12
 
 
-def payload_of(api: str) -> dict[str, Any]:
+SLOW = """
+import time
+from plain_backend import Plain, PlainBackend, hookimpl
+
+
+class Slow(Plain):
+    def logits(self, x):
+        time.sleep(2)
+        return super().logits(x)
+
+
+class SlowBackend(PlainBackend):
+    name = "slow"
+
+    def build(self, spec, device, seed):
+        return Slow(spec)
+
+
+@hookimpl
+def recurra_backend():
+    return SlowBackend()
+"""
+
+
+@pytest.mark.prefect
+def test_a_flow_that_times_out_commits_nothing_more_and_the_next_pass_does_the_rest(
+    recurra: Command, installed: Callable[[str, str, str], None], network: Run, place: Path, prefect_api: str
+) -> None:
+    digits(place / "inbox", 60)
+    installed("slow", SLOW, "recurra.backends")
+    code = (
+        "from pathlib import Path\nfrom recurra.scoring.settings import Scoring\n"
+        "from recurra_flows.deployed import Limits, score\n"
+        "settings = Scoring(settle=0, name='slowly', backend='slow', batch=1)\n"
+        "score('latest', Path('inbox'), settings, Limits(timeout_minutes=0.4))"
+    )
+    env = {**os.environ, "PREFECT_API_URL": prefect_api}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240)
+    assert "the run took longer than 24 s" in done.stderr
+    assert "took longer" in payload_of(prefect_api, "recurra.failure", "slowly")["error"]
+    first = sorted(Path("home/scores/slowly/predictions").rglob("*.parquet"))
+    last = scored(recurra, "latest", "inbox", *AT_ONCE, "--name", "slowly")
+    assert (last["scored"], last["notes"]) == (60 - len(first), [])
+    assert sorted(pd.read_parquet("home/scores/slowly/predictions")["file"]) == [f"{n:04}.png" for n in range(60)]
+
+
+def test_scores_and_their_failures_are_told_of_by_one_name(network: Run) -> None:
+    home = network.home
+    assert name_of(home, "latest", Scoring()) == name_of(home, network.id, Scoring()) == "e"
+    assert name_of(home, "champion:clothes", Scoring()) == "clothes"
+    assert name_of(home, "champion:clothes", Scoring(name="mine")) == "mine"
+    assert name_of(home, "nothing", Scoring()) == "nothing"
+
+
+def payload_of(api: str, event: str, name: str) -> dict[str, Any]:
     """Of the event; it comes with a delay."""
-    wanted = {"filter": {"event": {"name": ["recurra.score"]}, "resource": {"id": ["recurra.champion.flowing"]}}}
+    wanted = {"filter": {"event": {"name": [event]}, "resource": {"id": [f"recurra.champion.{name}"]}}}
     for _ in range(200):
         if events := asked(api, "events/filter", wanted)["events"]:
             return events[0]["payload"]

@@ -9,9 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
 from tests.flows.upping import Up, adjacent_ports, gone, kill, until
 
 from recurra import stages
@@ -143,7 +146,7 @@ def test_all_that_it_started_ends_with_it_and_the_training_can_be_resumed(
     until(lambda: gone(everything), 30)
     until(lambda: not [each for each in Leases.of_this_machine().holdings() if each.holder], 30)
     [run] = _runs()
-    assert run.record["status"] in ("stopped", "running")
+    assert run.record["status"] in (("stopped", "running") if killed else ("stopped",))
     done = recurra("resume", run.id, "--json")
     assert "train: going on from the checkpoint at epoch 1, step" in done.stderr
     assert done.returncode == 0
@@ -170,20 +173,94 @@ def test_what_changes_in_the_project_file_counts_and_what_is_wrong_in_it_does_no
     with running.client() as client:
         assert client.read_deployment_by_name("run/nightly").parameters["experiment"]["train"]["epochs"] == 3
 
+        # A person removes one, which is then taken out of the file as well; a new one has a fault in its experiment.
+        client.delete_deployment(client.read_deployment_by_name("maintain/hourly").id)
+    (project / "new.yaml").write_text("backend: plain\ndata: {source: digits}\ntrain: {epohcs: 2}\n")
+    (project / "recurra.yaml").write_text(PROJECT + "  newer: {flow: run, experiment: new.yaml}\n")
+    running.said("epohcs: unknown field")
+    (project / "new.yaml").write_text("backend: plain\ndata: {source: digits}\n")
+    running.said("has changed: maintain/hourly, maintain/on-demand, run/newer")
+    assert running.end(signal.SIGINT) == 130
 
-def test_a_server_that_the_user_chose_is_used_and_none_is_started(
-    up: Callable[..., Up], prefect_api: str, project: Path
+    (project / "recurra.yaml").write_text(PROJECT)
+    later = up("up", "--port", str(PORT + 1))
+    with SyncPrefectClient(f"{later.url}/api") as client:
+        names = {each.name for each in client.read_deployments()}
+    assert names == {"nightly", "on-demand"}
+    (project / "recurra.yaml").write_text(PROJECT + "  more: {flow: maintain}\n")
+    later.said("has changed: maintain/more")
+    assert not [line for line in later.lines if "port has changed" in line], "nobody changed it in the file"
+
+
+def test_a_server_that_the_user_chose_is_used_and_what_is_others_there_is_let_be(
+    up: Callable[..., Up], recurra: Command, prefect_api: str, project: Path
 ) -> None:
+    with SyncPrefectClient(prefect_api) as client:
+        client.create_work_pool(WorkPoolCreate(name="theirs", type="process"))
+        theirs = client.create_deployment(client.create_flow_from_name("run"), "nightly", work_pool_name="theirs")
+        refused = recurra("up", PREFECT_API_URL=prefect_api)
+        assert refused.returncode == 2
+        assert "run/nightly is a deployment of the work pool theirs; choose another name" in refused.stderr
+        assert client.read_deployment(theirs).work_pool_name == "theirs"
+    (project / "recurra.yaml").write_text(PROJECT.replace("nightly", "mine"))
     running = up(PREFECT_API_URL=prefect_api)
     running.said(f"uses the Prefect API {prefect_api}, and starts no server of its own")
     running.said("Ctrl-C ends it")
     assert not [each for each in running.processes() if "recurra_flows.dashboard" in each.cmdline()]
+    with SyncPrefectClient(prefect_api) as client:
+        assert {each.name for each in client.read_deployments() if each.name != "on-demand"} >= {"nightly", "mine"}
+        assert not [each for each in client.read_deployments() if each.name == "on-demand"]
 
 
-def test_other_machines_are_let_in_only_with_a_login(recurra: Command, project: Path) -> None:
-    refused = recurra("up", "--host", "0.0.0.0")
+def test_where_overlap_is_refused_a_run_whose_time_comes_while_another_goes_on_is_cancelled(
+    up: Callable[..., Up], project: Path
+) -> None:
+    often = "schedules: {often: {flow: run, experiment: e.yaml, every: 2s, overlap: refuse}}\n"
+    (project / "recurra.yaml").write_text(f"port: {PORT}\n{often}")
+    running = up(PLAIN_SLOW="600")
+    assert running.url
+    with running.client() as client:
+        until(lambda: [each for each in client.read_flow_runs() if each.state_name == "Cancelled"])
+        begun = [each.state for each in client.read_flow_runs() if each.state and not each.state.is_scheduled()]
+        assert len([state for state in begun if not state.is_cancelled()]) == 1
+
+
+def test_other_machines_are_let_in_only_with_a_login_of_the_projects_own(recurra: Command, project: Path) -> None:
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "recurra.yaml").write_text("host: 0.0.0.0\n")
+    # A login of this folder is none of the one where the server will be.
+    (project / ".env").write_text("PREFECT_SERVER_API_AUTH_STRING=me:pw\n")
+    refused = recurra("up", "elsewhere/recurra.yaml")
     assert refused.returncode == 2
     assert "set PREFECT_SERVER_API_AUTH_STRING to user:password first" in refused.stderr
+
+
+def test_a_login_is_asked_of_every_address_and_known_to_the_commands_of_its_shell(
+    up: Callable[..., Up], recurra: Command, project: Path
+) -> None:
+    known = {"PREFECT_SERVER_API_AUTH_STRING": "me:pw"}
+    alone = recurra("run", "e.yaml", **known)  # with a server of its own, which asks for it too
+    assert alone.returncode == 0, alone.stderr
+    running = up("up", "--host", "::", **known)
+    running.said("Ctrl-C ends it")
+    api = json.loads((project / "home" / "up.json").read_text())["api"]
+    assert api.startswith("http://[::1]:")
+    port = urlsplit(api).port
+    assert _status(f"http://127.0.0.1:{port}/api/admin/version") == 401
+    assert (project / "home" / "prefect").stat().st_mode & 0o777 == 0o700
+    stranger = recurra("run", "e.yaml")
+    assert (stranger.returncode, stranger.stderr.count("\n")) == (1, 1)
+    assert f"the Prefect API {api} asks for a login; set PREFECT_API_AUTH_STRING" in stranger.stderr
+    done = recurra("run", "e.yaml", "--json", PREFECT_API_AUTH_STRING="me:pw")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_wrong_with_a_schedule_is_said_before_it_is_up(recurra: Command, project: Path) -> None:
+    (project / "recurra.yaml").write_text(PROJECT + "    with: {reusme: latest}\n")
+    refused = recurra("up")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "recurra.yaml: schedules.nightly.with: reusme: unknown field" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from recurra.batches import in_order
 from recurra.champion.drift import Said
-from recurra.champion.sameness import ROWS
+from recurra.champion.sameness import rows_at_once
 from recurra.champion.seeing import Seen
 from recurra.contract import Classifier
 from recurra.dataset import Dataset
@@ -57,8 +57,9 @@ def asked(
         every = np.flatnonzero(new)
         rows = every[np.arange(0, len(every), step).astype(np.int64)]
         labels.append(seen[name].labels[rows])
-        for start in range(0, len(rows), ROWS):
-            pixels = seen[name].pixels[rows[start : start + ROWS]]
+        at_once = rows_at_once(seen[name].pixels.shape[1:], seen[name].pixels.dtype)
+        for start in range(0, len(rows), at_once):
+            pixels = seen[name].pixels[rows[start : start + at_once]]
             logits += [classifier.logits(x) for _, x in in_order(pixels, champion.normalisation)]
             done += len(pixels)
             progress.advance(done)

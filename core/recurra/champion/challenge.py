@@ -18,8 +18,9 @@ from recurra.champion.answering import asked, own_answers, test_answers
 from recurra.champion.drift import Measure, answer_measures, class_measure, pixel_measures
 from recurra.champion.duel import Duel
 from recurra.champion.findings import FILE, Data, Findings, Tested
+from recurra.champion.groups import Groups
 from recurra.champion.profile import Profile, Scale
-from recurra.champion.sameness import ROWS, Known, Sameness, fingerprints, sources_of
+from recurra.champion.sameness import Known, Sameness, fingerprints, rows_at_once, sources_of
 from recurra.champion.seeing import Seen, as_seen, classes_seen
 from recurra.dataset import Dataset
 from recurra.durable import write_json
@@ -60,7 +61,8 @@ def challenge(sides: Sides, source: Callable[[], Source], folder: Path, progress
         named = test_answers(classifier, champion, view.seen["test"], answers, progress)
         said = asked(classifier, champion, view.seen, view.fresh, progress)
     drift = (*_drift(view), *answer_measures(own_answers(sides.champion_predictions), said, view.classes, NEW))
-    tested, duel, shared = _duels(view, named, sides.predictions, len(champion.classes))
+    groups = Groups.of(new, champion)
+    tested, duel, shared = _duels(view, groups, named, sides.predictions, len(champion.classes))
     fresh = sum(int(rows.sum()) for rows in view.fresh.values())
     findings = Findings(_data(champion, new, view), tested, duel, shared, drift, fresh, len(said.labels))
     write_json(folder / FILE, findings.to_json())
@@ -104,16 +106,22 @@ def _drift(view: _View) -> Iterator[Measure]:
     yield from pixel_measures(view.before, view.added, NEW)
 
 
-def _duels(view: _View, named: np.ndarray, predictions: Path, known: int) -> tuple[Tested, Duel | None, Duel | None]:
+def _duels(
+    view: _View, groups: Groups | None, named: np.ndarray, predictions: Path, known: int
+) -> tuple[Tested, Duel | None, Duel | None]:
     """Which test samples count; on them the two networks, and again where there are classes beyond the `known` ones.
 
     named: [N] int64, the class that the champion names for each test sample.
     """
     test = view.seen["test"]
-    tested, counted = _tested(test, view.same["test"], view.repeated)
-    right = named == test.labels, _right(predictions, test)
-    common = counted & (test.labels < known)
-    whole, part = (Duel.of(*(side[rows] for side in right)) for rows in (counted, common))
+    learnt, repeated = view.same["test"].learnt, view.repeated
+    if groups is not None:
+        learnt, repeated = learnt | groups.champions, repeated | groups.challengers
+    tested, counted = _tested(test, view.same["test"].tested, learnt, repeated)
+    theirs, ours, common = named == test.labels, _right(predictions, test), counted & (test.labels < known)
+    whole, part = (
+        Duel.of(theirs[rows], ours[rows], groups.numbers[rows] if groups else None) for rows in (counted, common)
+    )
     return tested, whole, part if common.sum() < counted.sum() else None
 
 
@@ -139,7 +147,7 @@ def _known(champion: Dataset, classes: int, progress: Progress) -> tuple[Known, 
 def _labelled(dataset: Dataset, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(labels, pixels) of a split, some hundred samples at once."""
     labels, start = dataset.splits[name].labels(), 0
-    for block in dataset.splits[name].blocks(ROWS):
+    for block in dataset.splits[name].blocks(rows_at_once(dataset.sample.array, dataset.dtype)):
         yield labels[start : start + len(block)], block
         start += len(block)
 
@@ -165,14 +173,11 @@ def _profiles(seen: Mapping[str, Seen], fresh: Mapping[str, np.ndarray], like: P
     return training, added
 
 
-def _tested(test: Seen, same: Sameness, repeated: np.ndarray) -> tuple[Tested, np.ndarray]:
+def _tested(test: Seen, own: np.ndarray, learnt: np.ndarray, repeated: np.ndarray) -> tuple[Tested, np.ndarray]:
     """Which test samples count, in numbers and as [N] bool. Each that does not is told under its first reason."""
-    unreadable = ~test.readable
-    learnt = test.readable & same.learnt
-    again = test.readable & ~same.learnt & repeated
-    counted = test.readable & ~same.learnt & ~repeated
-    own = counted & same.tested
-    return Tested(*(int(each.sum()) for each in (counted, own, learnt, again, unreadable))), counted
+    counted = test.readable & ~learnt & ~repeated
+    parts = (counted, counted & own, test.readable & learnt, test.readable & ~learnt & repeated, ~test.readable)
+    return Tested(*(int(each.sum()) for each in parts)), counted
 
 
 def _right(predictions: Path, test: Seen) -> np.ndarray:

@@ -10,7 +10,7 @@ from recurra.champion.drift import Measure
 from recurra.champion.duel import Duel
 from recurra.durable import read_json
 
-FORMAT = 1
+FORMAT = 2
 FILE = "challenge.json"
 
 
@@ -46,9 +46,9 @@ class Tested:
     own: int
     """Of those, the very samples of the champion's own test split."""
     learnt: int
-    """Left out: the champion was trained or validated on a sample of that name or of those pixels."""
+    """Left out: the champion was trained or validated on a sample of that name, of those pixels, or of that group."""
     repeated: int
-    """Left out: the new network was, on a sample of those pixels."""
+    """Left out: the new network was, on a sample of those pixels or of that group."""
     unreadable: int
     """Left out: the champion's preprocessing refuses them."""
 

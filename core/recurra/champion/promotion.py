@@ -61,6 +61,11 @@ def dismissed() -> Verdict:
     return Verdict("kept", "this very network was the champion, and somebody went back from it")
 
 
+def unchanged() -> Verdict:
+    """Where other data for the test or validation have led to the very network that is the champion."""
+    return Verdict("kept", "what was trained is the same network, though the data are others")
+
+
 def verdict(findings: Findings, rules: Rules) -> Verdict:
     """What the findings come to by the rules."""
     duel = findings.duel
@@ -70,11 +75,6 @@ def verdict(findings: Findings, rules: Rules) -> Verdict:
     lead = f"{points(duel.difference)} points of accuracy against the champion's, 95% interval {shown}"
     if low <= rules.margin:
         return Verdict("kept", f"{lead}: not above the margin of {points(rules.margin)}")
-    if rules.margin >= 0 and duel.by_chance:
-        few = duel.only_champion + duel.only_challenger
-        return Verdict(
-            "kept", f"{lead}, but only {few} samples tell the two apart, which can be chance (p {duel.p:.2f})"
-        )
     if _worse(findings.shared):
         return Verdict("kept", f"{lead}, but it is worse on the classes that the champion knows")
     return Verdict("promoted", f"{lead}: above the margin of {points(rules.margin)}")
@@ -123,11 +123,14 @@ def enter(
 
 
 def _known(history: Sequence[Decision], decision: Decision) -> bool:
-    """Whether the newest decision about this network on this data was this one, in whatever words."""
+    """Whether the newest decision about this network on this data was this one, in whatever words; of those since the
+    champion became it: what was decided under another, or before somebody went back to it, is to be decided again.
+    """
     for each in reversed(history):
+        if each.decision != "kept":
+            return False
         if each.network.weights == decision.network.weights and each.challenge == decision.challenge:
-            same = each.decision == decision.decision and each.before == decision.before
-            return same and bool(each.alarms) == bool(decision.alarms)
+            return decision.decision == "kept" and bool(each.alarms) == bool(decision.alarms)
     return False
 
 

@@ -17,15 +17,15 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from recurra.champion.rules import NAME
+from recurra.champion.rules import NAME, PREFIX
 from recurra.durable import read_json, write_json
 from recurra.errors import InputError, nearest
 from recurra.home import Home
 from recurra.run import Run
+from recurra.store import Artifact
 
 SCHEMA = 1
 FILE = "champion.json"
-PREFIX = "champion:"
 Made = Literal["promoted", "kept", "rolled back"]
 
 
@@ -168,7 +168,7 @@ def changing(home: Home, name: str) -> Iterator[list[Decision]]:
 
 
 def champion_run(home: Home, wanted: str) -> Run:
-    """The run in use of `champion:NAME`; an InputError where there is none, or where its folder is gone."""
+    """The run in use of `champion:NAME`; an InputError where there is none, and as `run_of`."""
     name = wanted.removeprefix(PREFIX)
     record = existing(home, name)
     assert record.current is not None  # one that exists has one
@@ -176,11 +176,38 @@ def champion_run(home: Home, wanted: str) -> Run:
 
 
 def run_of(home: Home, name: str, network: Network) -> Run:
-    """The run of a network; an InputError where its folder is gone."""
-    folder = home.runs / network.run
+    """The run of a network; an InputError where its folder or an artifact is gone, or where it has another network now.
+
+    By the manifests alone: whoever opens an artifact has every byte of it checked.
+    """
+    folder, instead = home.runs / network.run, _instead(home, name, network)
     if not (folder / Run.FILE).is_file():
-        raise InputError(f"champion {name}: the folder of its run {network.run} is gone from {home.runs}")
-    return Run.open(home, str(folder))
+        raise InputError(f"champion {name}: the folder of its run {network.run} is gone from {home.runs}; {instead}")
+    run = Run.open(home, str(folder))
+    for role, made in network.artifacts.items():
+        found = home.store.peek(*run.place(role)) if role in run.record["stages"] else None
+        if found is None:
+            fault = f"the {role} artifact of run {run.id} is gone from the store; {run.remedy} makes it, {instead}"
+        elif not _same(role, found, made["digest"], network.weights):
+            fault = f"the {role} artifact of run {run.id} is not the one that became the champion; {instead}"
+        else:
+            continue
+        raise InputError(f"champion {name}: {fault}")
+    return run
+
+
+def _same(role: str, found: Artifact, digest: str, weights: str) -> bool:
+    """Whether an artifact is the champion's: made again it may be another, on another processor say."""
+    if role == "train":  # beside the weights are times, which are others each time
+        return weights in (file["sha256"] for file in found.files.values())
+    return role == "evaluate" or found.digest == digest
+
+
+def _instead(home: Home, name: str, network: Network) -> str:
+    """What to type where a network cannot be had."""
+    if any(run != network.run for run in read(home, name).former):
+        return f"`recurra champion rollback {name} --to RUN` takes another (`recurra champion show {name}` lists them)"
+    return f"remove {folder_of(home, name) / FILE} to begin anew, or retrain with another `rules.champion`"
 
 
 def now() -> str:

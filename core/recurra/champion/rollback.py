@@ -61,7 +61,7 @@ def _named(record: Record, to: str) -> Network:
 
 
 def _check(home: Home, name: str, target: Network) -> None:
-    """An InputError unless the run and every byte of its artifacts are there."""
+    """An InputError unless the run is there, and every byte of the artifacts that the record names."""
     run = run_of(home, name, target)
     for role in target.artifacts:
         run.artifact(role)

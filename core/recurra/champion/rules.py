@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from recurra.experiment import Part
+from recurra.experiment import NAME, Part
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
+PREFIX = "champion:"
+"""Stands before a champion's name where a run can be named."""
 Shift = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -19,7 +20,8 @@ class Rules(Part):
     """The champion's name; left out: the experiment's."""
     margin: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """A new network is promoted if the 95% interval of its accuracy less the champion's lies above this: 0.01 asks for
-    one point more, -0.01 takes a network that is at most one point worse."""
+    one point more, -0.01 takes a network that is at most one point worse than this champion; several in a row add up.
+    """
     brightness: Shift = 0.2
     """Alarm where the mean of a sample's pixels has moved by so many standard deviations of the champion's samples."""
     contrast: Shift = 0.2

@@ -6,7 +6,7 @@ fingerprints of 64 bits, one for each sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,14 @@ import pyarrow.compute as pc
 from recurra.columns import damage_named, opened
 from recurra.dataset import Split
 
-ROWS = 512
-"""Samples looked at together."""
+ROWS, BYTES = 512, 4 << 20
+"""Samples looked at together, at most, and bytes of their pixels: some arrays of float64 are made of them."""
 _KEYS = 20261123
+
+
+def rows_at_once(shape: Sequence[int], dtype: np.typing.DTypeLike) -> int:
+    """How many samples of that shape [T, H, W, C] are looked at together."""
+    return max(1, min(ROWS, BYTES // (int(np.prod(shape)) * np.dtype(dtype).itemsize)))
 
 
 def sources_of(split: Split) -> pa.Array:

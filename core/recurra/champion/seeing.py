@@ -16,9 +16,10 @@ from tempfile import TemporaryFile
 import numpy as np
 import pyarrow as pa
 
-from recurra.champion.sameness import ROWS, places, sources_of
+from recurra.champion.sameness import places, rows_at_once, sources_of
 from recurra.dataset import Dataset
 from recurra.errors import RecurraError
+from recurra.memory import available_memory
 from recurra.preprocess import prepare
 from recurra.readers.reader import Source
 
@@ -38,8 +39,9 @@ class Seen:
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows and their pixels, some hundred at once."""
-        for start in range(0, len(self.labels), ROWS):
-            rows = slice(start, min(start + ROWS, len(self.labels)))
+        step = rows_at_once(self.pixels.shape[1:], self.pixels.dtype)
+        for start in range(0, len(self.labels), step):
+            rows = slice(start, min(start + step, len(self.labels)))
             yield rows, self.pixels[rows]
 
 
@@ -55,7 +57,8 @@ def as_seen(new: Dataset, champion: Dataset, source: Callable[[], Source], scrat
     names = classes_seen(new, champion)
     numbers = np.array([names.index(name) for name in new.classes], np.int64)
     same = new.recipe == champion.recipe
-    pixels = {name: split.pixels(scratch) for name, split in new.splits.items()} if same else {}
+    limit = available_memory() // 4 // len(new.splits)
+    pixels = {name: split.pixels(scratch, limit) for name, split in new.splits.items()} if same else {}
     readable = {name: np.ones(len(split), bool) for name, split in new.splits.items()}
     sources = {name: sources_of(split) for name, split in new.splits.items()}
     if not same:

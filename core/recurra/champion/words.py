@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from recurra.champion.drift import CHANCE, Measure
+from recurra.champion.drift import Measure
 from recurra.champion.duel import Duel
 from recurra.champion.findings import Data, Findings
+from recurra.champion.mix import CHANCE
 from recurra.champion.record import Network
 from recurra.champion.rules import Rules
 from recurra.wording import listed, percent, plural, points
@@ -99,16 +100,19 @@ def _networks(findings: Findings, network: Network, champion: Network) -> Iterat
         yield ""
         yield (
             f"Champion: run {champion.run}. New: run {network.run}. Only the champion has {duel.only_champion:,} of"
-            f" them right, only the new one {duel.only_challenger:,} (McNemar's test: p {duel.p:.3g})."
+            f" them right, only the new one {duel.only_challenger:,}."
         )
+        if duel.groups is not None and duel.worth is not None:
+            worth = plural(round(duel.worth), "independent sample")
+            yield f"They are of {plural(duel.groups, 'group')}, and worth {worth}."
         own = plural(tested.own, "sample")
         yield f"Of the champion's own test split {own} {'is' if tested.own == 1 else 'are'} among them."
     if tested.learnt:
-        yield f"Left out because the champion learnt from them: {tested.learnt:,}."
+        yield f"Left out because the champion learnt from them or their group: {tested.learnt:,}."
     else:
         yield "The champion learnt from none of the test samples."
     if tested.repeated:
-        yield f"Left out because the new network learnt from the very same picture: {tested.repeated:,}."
+        yield f"Left out because the new network learnt from the very same picture or its group: {tested.repeated:,}."
     if tested.unreadable:
         yield f"Left out because the champion's preprocessing refuses them: {tested.unreadable:,}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,15 @@ class Row:
     """Of the training; None where it was not measured."""
     device: str
     beside: int
-    """Other trainings of the comparison that ran at the same time."""
+    """Other trainings of the comparison that ran at the same time on the same machine."""
     dataset: str
     """Key of the artifact (stage preprocess)."""
     training: str
     """Key of the artifact (stage train)."""
     evaluation: str
     """Key of the artifact (stage evaluate)."""
+    machine: str = ""
+    """The name of the one that trained; empty where it was not recorded."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Results:
     def trained(self, cell: Cell) -> dict[str, Any]:
         """train.json."""
         return read_json(self.of(cell, "train").file("train.json"))
+
+    @cached_property
+    def machines(self) -> dict[Cell, str]:
+        """The name of the machine of each training; empty where it was not recorded."""
+        return {cell: self.trained(cell).get("machine", "") for cell in self.plan.cells()}
 
     def history(self, cell: Cell) -> dict[str, np.ndarray]:
         """Column -> [epochs] float64, NaN where there was nothing to measure."""
@@ -151,13 +159,15 @@ class Results:
             dataset=self.of(cell, "preprocess").key,
             training=self.of(cell, "train").key,
             evaluation=self.of(cell, "evaluate").key,
+            machine=self.machines[cell],
         )
 
     def _beside(self, cell: Cell) -> int:
-        """How many other trainings ran for a good part of this one's time, or for a good part of their own."""
+        """How many other trainings ran on its machine for a good part of its time, or for a good part of their own."""
         begin, end = _span(self.of(cell, "train"))
         count = 0
-        for other in (other for other in self.plan.cells() if other != cell):
+        there = [other for other, machine in self.machines.items() if machine == self.machines[cell]]
+        for other in (other for other in there if other != cell):
             its_begin, its_end = _span(self.of(other, "train"))
             shorter = max(1e-9, min(end - begin, its_end - its_begin))
             count += (min(end, its_end) - max(begin, its_begin)) / shorter > TOGETHER

@@ -37,9 +37,15 @@ def surroundings(inventory: Inventory, folder: Path, gpus: Sequence[Gpu], cores:
     threads = len(cores)
     if gpus and not cores and len(gpus) < len(inventory.gpus):
         threads = max(1, inventory.cores * len(gpus) // len(inventory.gpus))
-    if threads:
-        variables |= {name: str(min(threads, _own(name) or threads)) for name in THREADS}
-    return variables
+    return variables | thread_limits(threads)
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Name -> value of what limits a process to so many threads, or to fewer where this one's environment says so.
+
+    Empty for 0.
+    """
+    return {name: str(min(threads, _own(name) or threads)) for name in THREADS} if threads else {}
 
 
 def _own(name: str) -> int:

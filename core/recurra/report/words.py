@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from recurra.report.material import Material
 from recurra.wording import percent, plural
@@ -72,6 +74,13 @@ def has_validation(material: Material) -> bool:
     return any(math.isfinite(value) for value in material.history["val_loss"])
 
 
+def inexact_resume(training: Mapping[str, Any]) -> list[str]:
+    """A warning where a training was interrupted on a backend that does not go on exactly, by train.json."""
+    if not training.get("inexact_resume"):
+        return []
+    return ["The training was interrupted and went on inexactly: running it again may give other weights."]
+
+
 def warnings(material: Material) -> list[str]:
     """What a reader must know before trusting the numbers; mostly empty."""
     lines, metrics = [], material.metrics
@@ -81,6 +90,7 @@ def warnings(material: Material) -> list[str]:
     if absent:
         names = ", ".join(absent[:5]) + (", …" if len(absent) > 5 else "")
         lines.append(f"{plural(len(absent), 'class')} without a test sample: {names}. Nothing is known about them.")
+    lines += inexact_resume(material.training)
     if metrics.samples < 100:
         lines.append(f"Only {plural(metrics.samples, 'test sample')}: read every number with its interval in mind.")
     return lines

@@ -2,8 +2,8 @@
 
 A folder SCORES holds all of one name:
 
-SCORES/score.json                              which inbox, which classes
-SCORES/score.lock                              held by the one process that commits
+SCORES/score.json                              which inbox, which classes (a champion's may change)
+SCORES/score.lock                              held by the one process that commits; once let go, no thread of it does
 SCORES/predictions/day=2026-11-23/PART.parquet a row for each scored file; hive partitions
 SCORES/ledger/PART.parquet                     a row for each file that is done: scored, or refused with a reason
 SCORES/ledger/FIRST-LAST.parquet               the same of all parts from FIRST to LAST, merged
@@ -32,6 +32,10 @@ The protocol
 So a file is in the predictions exactly once: its row appears by one rename, and a file whose row is there is left out
 by every later pass, because of step 4. A batch in which everything was refused has no predictions; there the rename
 into the ledger is the commit, and a refusal that was lost with a crash is found again.
+
+Setting a file aside may fail: then it stays, and each pass tries again. Across file systems it is copied, and before
+the original is removed it is hidden in a folder `.recurra-aside` beside it, to look whether it is still the same; what
+a crash leaves there the next pass puts back.
 
 Merging the ledger writes FIRST-LAST beside the parts it replaces, renames it into the ledger, and only then removes
 those; whoever finds both leaves out the parts that a longer range covers. Predictions are never rewritten.

@@ -98,6 +98,8 @@ class Batch:
         rows, logits = np.concatenate(self.rows), np.concatenate(self.logits)
         rows, logits = rows[same[rows]], logits[same[rows]]
         found = predictions.table(rows, [""] * len(rows), None, logits, origin.classes, labelled=False)
+        at = found.column_names.index("probabilities")
+        found = found.set_column(at, "probabilities", found[at].cast(columns.field("probabilities").type))
         files = self.pending.take(pa.array(rows))
         own = {"run": origin.run, "backend": origin.backend}
         made = {name: pa.array([text] * len(rows), columns.field(name).type) for name, text in own.items()}

@@ -19,6 +19,8 @@ from recurra.readers.reader import Kind
 from recurra.readers.unreadable import is_of_the_machine
 from recurra.scoring.schemas import LISTING
 
+HIDDEN = ".recurra-aside"
+"""A folder beside a refused file, in which it lies for a moment before it is removed."""
 UNFINISHED = frozenset({".part", ".partial", ".filepart", ".crdownload", ".download", ".tmp", ".temp"})
 """Of files that are still on their way, by the habits of browsers and copying programs; left alone, however old."""
 _BLOCK = 65_536
@@ -35,6 +37,8 @@ class Inbox:
     """Files whose names say that they are still being written."""
     unread: list[str] = field(default_factory=list)
     """Folders that could not be listed, with the reasons."""
+    hidden: list[str] = field(default_factory=list)
+    """Folders of the name HIDDEN, which a crash has left."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class _Folder:
     linked: bool
     files: dict[str, os.stat_result]
     others: dict[str, os.stat_result]
+    hidden: list[str]
 
 
 def listed(inbox: Path, kind: Kind) -> Inbox:
@@ -53,6 +58,7 @@ def listed(inbox: Path, kind: Kind) -> Inbox:
     found, rows, blocks = Inbox(LISTING.empty_table()), _Rows(), []
     for folder in _walk(str(inbox), found):
         _add(rows, str(inbox), folder, kind, found)
+        found.hidden += folder.hidden if not folder.linked else []
         if len(rows.columns["file"]) >= _BLOCK:
             blocks.append(rows.taken())
     found.listing = pa.Table.from_batches([*blocks, rows.taken()], LISTING)
@@ -72,7 +78,7 @@ class _Rows:
     """Columns that grow, and are taken away as a block before they are many."""
 
     def __init__(self) -> None:
-        self.columns: dict[str, list[Any]] = {name: [] for name in LISTING.names}
+        self.columns = self._empty()
 
     def add(self, *values: Any) -> None:
         for column, value in zip(self.columns.values(), values, strict=True):
@@ -80,8 +86,11 @@ class _Rows:
 
     def taken(self) -> pa.RecordBatch:
         block = pa.RecordBatch.from_pydict(self.columns, LISTING)
-        self.__init__()
+        self.columns = self._empty()
         return block
+
+    def _empty(self) -> dict[str, list[Any]]:
+        return {name: [] for name in LISTING.names}
 
 
 def _walk(root: str, found: Inbox) -> Iterator[_Folder]:
@@ -118,10 +127,12 @@ def _unlisted(error: OSError, root: str, path: str, found: Inbox) -> None:
 
 def _scanned(root: str, path: str, linked: bool) -> tuple[_Folder, list[str], list[str]]:
     """A folder's files and others; the paths of the folders in it, and of the links to folders."""
-    folder, below, links = _Folder(path, linked, {}, {}), [], []
+    folder, below, links = _Folder(path, linked, {}, {}, []), [], []
     with os.scandir(f"{root}/{path}" if path else root) as entries:
         for entry in entries:
             if is_ignored(entry.name):
+                if entry.name == HIDDEN:
+                    folder.hidden.append(f"{path}/{HIDDEN}")
                 continue
             status = _status(entry)
             if status is None:

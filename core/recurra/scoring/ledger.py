@@ -124,7 +124,7 @@ class Ledger:
         spans = self.spans()
         if len(spans) < many:
             return
-        sizes = [pq.read_metadata(span.path).num_rows for span in spans]
+        sizes = [_length(span.path) for span in spans]
         start, after = len(spans) - 1, sizes[-1]
         while start and sizes[start - 1] < 2 * after:
             start, after = start - 1, after + sizes[start - 1]
@@ -172,6 +172,11 @@ def uncovered(parts: dict[int, Path], spans: list[Span]) -> list[int]:
         for (_, last), (first, _) in pairwise(ends)
         for number in numbers[(numbers > last) & (numbers < first)].tolist()
     ]
+
+
+def _length(path: Path) -> int:
+    with opened(path) as file:
+        return file.metadata.num_rows
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:

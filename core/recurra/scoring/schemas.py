@@ -43,9 +43,12 @@ LEDGER = pa.schema(
 def answers(classes: Sequence[str]) -> pa.Schema:
     """The columns of the predictions: those of `recurra.predictions`, `source` as `file` with what tells it from an
     earlier file of that name, and by whom and when it was answered.
+
+    The types are the same whatever the classes, which the metadata of each file holds: a new champion may have others.
     """
     of_samples = predictions.schema(classes, labelled=False)
     kept = [field for field in of_samples if field.name not in ("sample", "source")]
+    kept[-1] = kept[-1].with_type(pa.list_(pa.float32()))
     plain = [LISTING.field(name) for name in ("file", "size", "mtime_ns")]
     name = pa.dictionary(pa.int32(), pa.string())
     origin = [pa.field("run", name, nullable=False), pa.field("backend", name, nullable=False), LEDGER.field("when")]

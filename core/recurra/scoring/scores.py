@@ -6,27 +6,24 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from threading import RLock
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recurra.durable import read_json, write_json
-from recurra.errors import InputError
+from recurra.champion.rules import NAME
+from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra.readers.names import escaped
-from recurra.scoring import part_files
+from recurra.scoring import about, part_files
 from recurra.scoring.batch import PREDICTIONS, ROWS, refused_rows, stamped
 from recurra.scoring.ledger import Ledger, uncovered
 from recurra.scoring.schemas import LEDGER, REFUSED
-
-SCHEMA = 1
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,20 @@ class Scores:
     """The scores of one name, in a folder of their own."""
 
     def __init__(self, home: Home, name: str) -> None:
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             raise InputError(f"name '{name}': expected letters, digits, and . _ - between them, 80 at most")
         self.name, self.root = name, home.path / "scores"
         self.folder = self.root / name
         self.predictions, self.refused = self.folder / "predictions", self.folder / "refused"
         self.ledger, self._tmp = Ledger(self.folder / "ledger"), self.folder / "tmp"
+        self._held, self._writing = False, RLock()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds the scores; an InputError where another process does. The kernel frees them however the holder ends."""
+        """Holds the scores; an InputError where another process does. The kernel frees them however the holder ends.
+
+        After the block no thread of this process writes to them: what it is at is ended, nothing more is begun.
+        """
         from filelock import FileLock, Timeout
 
         part_files.made(self.folder)
@@ -59,38 +60,43 @@ class Scores:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            pid = holder.read_text() if holder.exists() else "unknown"
+            pid = "unknown"
+            with suppress(OSError):  # it has not written it yet, or is ending
+                pid = holder.read_text() or pid
             raise InputError(
                 f"scores '{self.name}' are being written by another process (pid {pid}); wait for its end, or choose"
                 " another --name"
             ) from None
         try:
             holder.write_text(str(os.getpid()))
+            self._held = True
             yield
         finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+            self._held = False
+            with self._writing:
+                holder.unlink(missing_ok=True)
+                lock.release()
 
-    def accept(self, inbox: Path, kind: str, classes: Sequence[str]) -> None:
-        """InputError unless these scores are of that inbox and such answers; the first call decides."""
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Within the block the scores are not let go. RecurraError where they are not held, or no longer."""
+        with self._writing:
+            if not self._held:
+                raise RecurraError(f"scores '{self.name}' are not held any more: the pass has ended")
+            yield
+
+    def accept(self, inbox: Path, kind: str, classes: Sequence[str], follows: bool = False) -> None:
+        """InputError unless these scores are of that inbox and such answers; the first call decides. `follows`: the
+        answers are a champion's, who may have other classes than the one before.
+        """
         _check_apart(inbox, self.root)
-        wanted = {"inbox": escaped(str(inbox)), "kind": kind, "classes": list(classes)}
+        wanted = about.About(inbox=escaped(str(inbox)), kind=kind, classes=tuple(classes))
         file = self.folder / "score.json"
-        if not file.exists():
-            write_json(file, {"schema": SCHEMA, **wanted})
-            return
-        about = read_json(file)
-        if about["inbox"] != wanted["inbox"]:
-            raise InputError(
-                f"scores '{self.name}' are of the inbox {about['inbox']}; give {wanted['inbox']} another --name"
-                f" (or write the new place into {file}, where the inbox has moved)"
-            )
-        for name in ("kind", "classes"):
-            if about[name] != wanted[name]:
-                raise InputError(
-                    f"scores '{self.name}' have the {name} {_listed(about[name])}, the run has {_listed(wanted[name])};"
-                    " choose another --name"
-                )
+        known = about.read(file)
+        if known is not None:
+            known.check(wanted, self.name, file, follows)
+        if known != wanted:
+            about.write(file, wanted)
 
     def recover(self) -> int:
         """Makes good what a crash left undone; how many parts were missing in the ledger. The lock is held."""
@@ -140,10 +146,6 @@ class Scores:
         self.ledger.merge(self._tmp)
         for left in self._tmp.iterdir():
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _listed(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(value[:8]) + (", ..." if len(value) > 8 else "")
 
 
 def _check_apart(inbox: Path, scores: Path) -> None:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from recurra.champion.rules import NAME
 from recurra.experiment import Part
 
 
 class Scoring(Part):
     """What `recurra score` goes by."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")] | None = None
+    name: Annotated[str, Field(pattern=NAME)] | None = None
     """Under which name the scores are kept; left out: the champion's, or the experiment's of the run."""
     batch: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     """Files that are scored and then kept together; what a crash can cost is the work on so many."""

@@ -7,6 +7,7 @@ with the same experiment; the result is the same bytes as of a training that was
 from __future__ import annotations
 
 import math
+import platform
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -24,8 +25,8 @@ from recurra.durable import write_json
 from recurra.environment import environment, peak_memory
 from recurra.errors import DeviceMemoryError, InputError, RecurraError
 from recurra.experiment import Experiment
+from recurra.extensions import extensions
 from recurra.progress import Progress
-from recurra.registry import extensions
 
 CHECKPOINT = "checkpoint.safetensors"
 Row = dict[str, Any]
@@ -99,6 +100,8 @@ class Training(ABC):
     """Of one epoch."""
     position: Position = field(default_factory=Position, init=False)
     best: Weights = field(default_factory=dict, init=False)
+    inexact: bool = field(default=False, init=False)
+    """Whether it went on from a checkpoint on a backend that does not claim to do so exactly."""
 
     def __post_init__(self) -> None:
         self.partial.mkdir(parents=True, exist_ok=True)
@@ -168,6 +171,13 @@ class Training(ABC):
         if found.position.step:
             where += f", step {found.position.step} of {self.steps}"
         self.progress.note(f"train: going on from the checkpoint at {where}")
+        self.inexact = "exact-resume" not in self.built.backend.capabilities
+        if self.inexact:
+            name = self.built.backend.name
+            self.progress.note(
+                f"warning: backend '{name}' does not claim exact-resume: what follows may differ from what an"
+                " undisturbed training would do"
+            )
 
     def try_step(self) -> None:
         """Trains on the first batch, and keeps nothing of it but what is in the network.
@@ -287,7 +297,7 @@ class Training(ABC):
         for line in self.warnings():
             self.progress.note(f"warning: {line}")
         self.progress.measured(row, self.value(row))
-        self.observers.call("recurra_epoch_end", experiment=self.experiment, record=row)
+        self.observers.tell("recurra_epoch_end", experiment=self.experiment, record=row)
         self.observers.tell_problems(self.progress.note)
 
     def finish(self, folder: Path, stopped: str) -> None:
@@ -307,10 +317,12 @@ class Training(ABC):
             "batch_size": self.experiment.train.samples_per_step,
             "parameters": self.built.parameters,
             "device": self.built.device,
+            "machine": platform.node(),
             "environment": environment() | self.built.backend.describe(),
             "seconds": seconds,
             "samples_per_second": self.samples * len(history) / max(1e-9, seconds),
             "peak_memory": peak_memory(),
+            **({"inexact_resume": True} if self.inexact else {}),
             **self._of_devices(),
             **self.further(),
         })  # fmt: skip

@@ -12,7 +12,7 @@ from recurra_flows.cli import output
 from recurra_flows.cli.lists import numbers
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import measured, stage_line
-from recurra_flows.cli.where import Machines, Where
+from recurra_flows.cli.where import Chosen, Where
 
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
@@ -30,7 +30,7 @@ def augment(
     gan: Path | None = None,
     fractions: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0.05,0.1,0.25,1.0",
     seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0,1,2",
-    where: Machines = Where(),  # noqa: B008 - frozen
+    where: Chosen = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Study whether generated samples help a recogniser: train it with and without, on parts of the training data.
@@ -60,7 +60,7 @@ def augment(
     if gan is not None:
         experiment = _with_gan(experiment, gan)
     parts, drawn = numbers("--fractions", fractions, float), numbers("--seeds", seeds, int)
-    return _study(home, planned(experiment, home, parts, drawn), file, json, where.wanted)
+    return _study(home, planned(experiment, home, parts, drawn), file, json, where.wanted())
 
 
 def _with_gan(experiment: Experiment, gan: Path) -> Experiment:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from recurra.progress import duration
+from recurra.wording import size
 from recurra_flows.cli import output
 
 app = App(name="cache", help="List, explain, verify or clear what stages have made.")
@@ -36,12 +37,12 @@ def list_artifacts(*, json: output.Json = False) -> int:
         output.table(
             ("stage", "key", "size", "made in", "created"),
             [
-                (row["stage"], row["key"], output.size(row["size"]), duration(row["seconds"]), row["created"])
+                (row["stage"], row["key"], size(row["size"]), duration(row["seconds"]), row["created"])
                 for row in sorted(rows, key=lambda row: row["created"])
             ],
             right=["size", "made in"],
         )
-        print(f"{len(rows)} artifacts, {output.size(sum(row['size'] for row in rows))}, in {store.root}")
+        print(f"{len(rows)} artifacts, {size(sum(row['size'] for row in rows))}, in {store.root}")
     else:
         print(f"no artifacts in {store.root}")
     return 0
@@ -120,7 +121,7 @@ def gc(
         output.emit({"store": str(home.store.root), "dry_run": dry_run, "removed": gone, "size": total})
     else:
         for row in gone:
-            print(f"{output.size(row['size']):>10}  {row['what']}  ({row['why']})")
+            print(f"{size(row['size']):>10}  {row['what']}  ({row['why']})")
         verb = "would be removed" if dry_run else "removed"
-        print(f"{len(gone)} {verb}, {output.size(total)}")
+        print(f"{len(gone)} {verb}, {size(total)}")
     return 0

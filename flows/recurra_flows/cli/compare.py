@@ -13,7 +13,7 @@ from recurra_flows.cli import output
 from recurra_flows.cli.lists import names, numbers
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import measured, stage_line
-from recurra_flows.cli.where import Machines, Where
+from recurra_flows.cli.where import Chosen, Where
 
 if TYPE_CHECKING:
     from recurra.comparison.findings import Findings
@@ -33,7 +33,7 @@ def compare(
     models: str = "cnn,rnn,fusion",
     seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0,1,2",
     jobs: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
-    where: Machines = Where(),  # noqa: B008 - frozen
+    where: Chosen = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Compare networks and backends: the same experiment with each network, on each backend, by each seed.
@@ -69,7 +69,7 @@ def compare(
     home, experiment = Home.default(), load_experiment(file, overrides)
     on = installed(experiment) if backends is None else names("--backends", backends)
     plan = planned(experiment, on, names("--models", models), numbers("--seeds", seeds, int))
-    return _compare(home, plan, jobs, file, json, where.wanted)
+    return _compare(home, plan, jobs, file, json, where.wanted())
 
 
 def _compare(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool, wanted: Wanted) -> int:

@@ -28,11 +28,10 @@ def inspect(source: str, /, *overrides: str, out: Path | None = None, json: outp
     out
         Where to write a contact sheet (PNG).
     """
-    from recurra import readers
     from recurra.config import apply_override, validate
     from recurra.contact_sheet import contact_sheet
     from recurra.inspection import inspect
-    from recurra.registry import extensions
+    from recurra.stages import open_source
 
     output.check_out(out, ".png")
     values: dict[str, Any] = {"name": "inspect", "data": {"source": source}}
@@ -40,7 +39,7 @@ def inspect(source: str, /, *overrides: str, out: Path | None = None, json: outp
         apply_override(values, override)
     experiment = validate(values, "data inspect")
     with output.reserved(json):
-        opened = readers.open_source(source, experiment.data, extensions().readers())
+        opened = open_source(experiment)
         found = inspect(opened, experiment.data, experiment.seed)
         if out is not None:
             contact_sheet(opened, out)

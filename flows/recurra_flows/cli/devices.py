@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from recurra.devices.words import held_for
+from recurra.wording import size
 from recurra_flows.cli import output
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def devices(*, json: output.Json = False) -> int:
 
 
 def _gpu_row(number: int, gpu: Gpu, holder: Holder | None) -> Sequence[str]:
-    memory = "" if gpu.memory is None else output.size(gpu.memory)
+    memory = "" if gpu.memory is None else size(gpu.memory)
     return (f"GPU {number}", f"{gpu.name} ({gpu.id})", memory, *_held(holder))
 
 

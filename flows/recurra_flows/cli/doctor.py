@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recurra.wording import size
 from recurra_flows.cli import output
 
 
@@ -42,7 +43,7 @@ def _show(found: Mapping[str, Any]) -> None:
         ],
     )
     home, prefect = found["home"], found["prefect"]
-    print(f"\nhome     {home['path']} ({home['filesystem']}, {output.size(home['free'])} free)")
+    print(f"\nhome     {home['path']} ({home['filesystem']}, {size(home['free'])} free)")
     print(f"prefect  {prefect['version']}, API: {prefect['api']}, home: {prefect['home']}")
     for problem in found["problems"]:
         print(f"\nproblem  {problem['what']}\nmend     {problem['mend']}")

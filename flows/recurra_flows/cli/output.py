@@ -34,10 +34,10 @@ def emit(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def check_out(out: Path | None, *suffixes: str) -> None:
+def check_out(out: Path | None, *suffixes: str, option: str = "--out") -> None:
     """An InputError unless a file of that name can be written, of one of these types; before the work, not after."""
     if out is not None and (out.suffix not in suffixes or not out.absolute().parent.is_dir() or out.is_dir()):
-        raise InputError(f"--out {out}: expected a {' or '.join(suffixes)} file in a folder that exists")
+        raise InputError(f"{option} {out}: expected a {' or '.join(suffixes)} file in a folder that exists")
 
 
 def check_out_folder(out: Path) -> None:
@@ -78,12 +78,3 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence
     terminal = Console(highlight=False)
     # A pipe has no width: nothing is folded there.
     Console(highlight=False, width=None if terminal.is_terminal else 10_000).print(shown)
-
-
-def size(count: float) -> str:
-    """Bytes in words: `1.5 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recurra.errors import InputError
 from recurra_flows.cli import output
-from recurra_flows.cli.where import Machines, Where
+from recurra_flows.cli.where import Chosen, Where
 
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
@@ -21,7 +21,7 @@ def run(
     file: Path,
     /,
     *overrides: str,
-    where: Machines = Where(),  # noqa: B008 - frozen
+    where: Chosen = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Preprocess, train, evaluate and report, as an experiment file says. What was made before is not made again.
@@ -36,10 +36,10 @@ def run(
     from recurra.config import load_experiment
     from recurra.home import Home
 
-    return _run(Home.default(), load_experiment(file, overrides), json, file=file, wanted=where.wanted)
+    return _run(Home.default(), load_experiment(file, overrides), json, file=file, wanted=where.wanted())
 
 
-def resume(run: str, /, *, json: output.Json = False) -> int:
+def resume(run: str, /, *, where: Chosen = Where(), json: output.Json = False) -> int:  # noqa: B008 - frozen
     """Go on with a run that did not end; its training continues from the last checkpoint.
 
     Parameters
@@ -52,10 +52,11 @@ def resume(run: str, /, *, json: output.Json = False) -> int:
 
     found = Run.open(Home.default(), run)
     if not found.whole():
+        wanted = where.wanted()
         # A source's relative path is meant from where the run was started.
         if Path(found.record["folder"]).is_dir():
             os.chdir(found.record["folder"])
-        return _run(found.home, found.experiment, json, of=found)
+        return _run(found.home, found.experiment, json, of=found, wanted=wanted)
     if json:
         output.emit(summary(found))
     else:
@@ -84,7 +85,8 @@ def _run(
         except BaseException as error:
             display.progress.end()
             if display.run and not isinstance(error, InputError):
-                output.say(f"run {display.run.id} did not end; `recurra resume {display.run.id}` goes on with it")
+                again = f"recurra resume {display.run.id}{wanted.options if wanted else ''}"
+                output.say(f"run {display.run.id} did not end; `{again}` goes on with it")
             raise
         display.finished(done)
     if json:

@@ -15,7 +15,7 @@ from recurra_flows.cli import output
 if TYPE_CHECKING:
     from recurra.experiment import Experiment
     from recurra.scoring.tally import Tally
-    from recurra_flows.score_pass import Scorer
+    from recurra_flows.scoring.scorer import Scorer
 
 LISTED = 10
 """Refused files that are told by name."""
@@ -61,7 +61,7 @@ def score(
     from recurra.config import validated
     from recurra.home import Home
     from recurra.scoring.settings import Scoring
-    from recurra_flows.score_pass import Scorer
+    from recurra_flows.scoring.scorer import Scorer
 
     fields = {"name": name, "batch": batch, "backend": backend, "settle": _seconds("--settle", settle)}
     settings = validated(Scoring, {**fields, "keep_refused": keep_refused}, "score")

@@ -46,20 +46,14 @@ def serve(
     port
         Its port; the next free one where that is taken.
     """
-    from recurra.config import load_experiment, validated
+    from recurra.config import load_experiment, parsed_override, validated
     from recurra_flows.project import Project, Schedule
 
     if (cron is None) == (every is None):
         raise InputError("give one of --cron and --every, such as --cron '0 2 * * *' or --every 15m")
     name = load_experiment(file, overrides).name  # what is wrong with it is said at once
     values: dict[str, Any] = {"flow": flow, "experiment": file.absolute(), "timezone": timezone, "overlap": overlap}
-    values |= {"set": _fields(overrides), "cron": cron, "every": every}
+    values |= {"set": dict(map(parsed_override, overrides)), "cron": cron, "every": every}
     validated(Schedule, values, "recurra serve")
     project = validated(Project, {"schedules": {name: values}}, "recurra serve")
     return brought_up(project, "recurra serve", Path.cwd(), None, host, port)
-
-
-def _fields(overrides: tuple[str, ...]) -> dict[str, Any]:
-    import yaml
-
-    return {name: yaml.safe_load(value) for name, _, value in (each.partition("=") for each in overrides)}

@@ -10,7 +10,7 @@ from recurra.errors import InputError
 from recurra_flows.cli import output
 from recurra_flows.cli.planned import perform
 from recurra_flows.cli.stage_line import stage_line
-from recurra_flows.cli.where import Machines, Where
+from recurra_flows.cli.where import Chosen, Where
 
 if TYPE_CHECKING:
     from recurra.home import Home
@@ -32,7 +32,7 @@ def sweep(
     jobs: int | None = None,
     sampler: Literal["tpe", "random", "grid"] = "tpe",
     prune: bool = True,
-    where: Machines = Where(),  # noqa: B008 - frozen
+    where: Chosen = Where(),  # noqa: B008 - frozen
     json: output.Json = False,
 ) -> int:
     """Search for the settings that recognise best on the validation split; the best are tested and written as a file.
@@ -62,7 +62,7 @@ def sweep(
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected 1 or more")
     plan = planned(file, settings, trials, sampler, prune)
-    return _sweep(Home.default(), plan, jobs, file, json, where.wanted)
+    return _sweep(Home.default(), plan, jobs, file, json, where.wanted())
 
 
 def _sweep(home: Home, plan: Plan, jobs: int | None, file: Path, json: bool, wanted: Wanted) -> int:

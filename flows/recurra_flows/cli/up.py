@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,8 @@ def brought_up(
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     for name in given:
         validated(Project, {name: given[name]}, f"--{name}")
-    bring_up(project.model_copy(update=given), origin, folder, _home(project, folder), Board(), file)
+    home = _home(project, folder)
+    bring_up(project.model_copy(update=given), origin, folder, home, Board(home), file)
     return 0
 
 
@@ -66,6 +68,10 @@ def _home(project: Project, folder: Path) -> Home:
 class Board:
     """Shows what goes on, in lines and a table."""
 
+    def __init__(self, home: Home) -> None:
+        self._elsewhere = None if type(home).default() == home else home  # before the folder is another
+        self._ready = False
+
     def note(self, line: str) -> None:
         """The line."""
         output.say(line)
@@ -76,10 +82,14 @@ class Board:
             print(f"dashboard {where.url}", flush=True)
         else:
             print(f"uses the Prefect API {where.api}, and starts no server of its own", flush=True)
+        if self._elsewhere:
+            print(f"for other commands: export RECURRA_HOME={shlex.quote(str(self._elsewhere.path))}", flush=True)
 
     def scheduled(self, rows: list[dict[str, str]]) -> None:
         """A table of the schedules."""
         columns = ("name", "flow", "when", "next", "timezone")
         if rows:
             output.table(columns, [[row[column] for column in columns] for row in rows])
-        print("Ctrl-C ends it", flush=True)
+        if not self._ready:
+            print("Ctrl-C ends it", flush=True)
+        self._ready = True

@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -22,12 +22,15 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it Ray warns of what it will do one day
 }
+TELL = 5.0
+"""Seconds until it is said that we wait for it."""
 FORMS = "ray://HOST:10001, HOST:6379 on a node of the cluster, or `auto` for the one that this machine is part of"
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None, told: Callable[[str], None]) -> Iterator[None]:
     """Within the block this process is connected to the cluster, whose address RAY_ADDRESS has where none is given.
+    `told` is told of a long wait for it.
 
     An InputError where none is named, where the address is malformed, or without the package; a RecurraError where
     nobody answers there, or only another version of Ray or Python.
@@ -35,11 +38,13 @@ def connected(address: str | None) -> Iterator[None]:
     at = checked(address)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    # Read when Ray is imported. Otherwise whatever is asked of a lost connection starts a Ray of this machine's own.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     import ray
 
     try:
-        _enter(at)
+        _enter(at, told)
         _restore(handlers)
         yield
     finally:
@@ -51,8 +56,10 @@ def checked(address: str | None) -> str:
     missing = [name for name in ("ray", "prefect_ray") if find_spec(name) is None]
     if missing:
         raise InputError(f'--runner ray: {" and ".join(missing)} not installed: pip install "recurra[ray]"')
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    if address is None:
+    option = "--address"
+    if address in (None, "", "auto"):  # Ray's own rule: the variable goes before `auto`
+        option, address = "RAY_ADDRESS", os.environ.get("RAY_ADDRESS") or address
+    if not address:
         raise InputError(
             f"--runner ray: which cluster? --address (or RAY_ADDRESS) names it: {FORMS}. Without one, leave --runner"
             " out: a single machine needs no Ray"
@@ -60,7 +67,7 @@ def checked(address: str | None) -> str:
     if address == "auto":
         return address
     if not re.fullmatch(r"(ray://)?(\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}", address):
-        raise InputError(f"--address {address}: expected {FORMS}")
+        raise InputError(f"{option} {address}: expected {FORMS}")
     _knock(address)
     return address
 
@@ -74,24 +81,29 @@ def _knock(address: str) -> None:
         raise RecurraError(f"no Ray cluster answers at {address} ({error})") from None
 
 
-def _enter(address: str) -> None:
+def _enter(address: str, told: Callable[[str], None]) -> None:
     """Connects, from a thread of its own: it may never come back."""
+    import ray
     from prefect_ray import RayTaskRunner
 
-    if address != "auto":
-        _knock(address)
     quiet = {"log_to_driver": False, "logging_level": "CRITICAL"}
     raised: list[BaseException] = []
     came = threading.Event()
 
     def enter() -> None:
         try:
+            if address == "auto":
+                # RayTaskRunner would start a Ray where there is none. Ray itself refuses; the runner then takes what
+                # is there.
+                ray.init("auto", **quiet)
             RayTaskRunner(address, quiet).__enter__()
         except BaseException as error:
             raised.append(error)
         came.set()
 
     threading.Thread(target=enter, name="to the Ray cluster", daemon=True).start()
+    if not came.wait(TELL):
+        told(f"connecting to the Ray cluster at {address} ...")
     if not came.wait(PATIENCE):
         raise RecurraError(
             f"the Ray cluster at {address} does not let this process in; after {PATIENCE:.0f} s it was"

@@ -1,6 +1,6 @@
 """One piece of work on a node: an actor there runs a worker process, and hands over what is asked for of it.
 
-It has nothing but JSON from us, and the node's own recurra. When it is killed, the worker process ends by its lifeline.
+It has an Order from us, and the node's own recurra. When it is killed, the worker process ends by its lifeline.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import socket
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
-from recurra.devices.surroundings import THREADS
+from recurra.devices.surroundings import thread_limits
 from recurra.errors import InputError, RecurraError
 from recurra.progress import Events
 from recurra.store import Store
@@ -91,14 +92,13 @@ class Errand:
 
     def __init__(self) -> None:
         self._outbox, self._answer = Outbox(), cast("dict[str, Any] | None", None)
-        self._folder = tempfile.TemporaryDirectory(prefix="recurra-")
-        self._log = (Path(self._folder.name) / "log").open("w+b", buffering=0)
-        self._told = 0
+        self._log, self._told = cast("IO[bytes] | None", None), 0
 
-    def begin(self, order: Order) -> str:
-        """Starts the work; the name of the machine."""
-        threading.Thread(target=self._work, args=(order,), name=order.body, daemon=True).start()
-        return socket.gethostname()
+    def begin(self, order: Order) -> None:
+        """Starts the work."""
+        # Ray ends this process without a chance to tidy up: the file has no name from the start.
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the actor
+        threading.Thread(target=self._work, args=(order, self._log), name=order.body, daemon=True).start()
 
     def look(self) -> Look:
         """What has happened since the last look; waits a little for something to happen."""
@@ -106,29 +106,30 @@ class Errand:
             if not self._outbox.lines and self._answer is None:
                 self._outbox.news.wait(WAIT)
         answer = self._answer  # first: what it was told before it ended is in the events
+        assert self._log is not None
         printed = os.pread(self._log.fileno(), PRINTED, self._told)
         self._told += len(printed)
         return Look(self._outbox.take(), printed, answer if len(printed) < PRINTED else None)
 
-    def _work(self, order: Order) -> None:
+    def _work(self, order: Order, log: IO[bytes]) -> None:
+        at = Path(f"/dev/fd/{log.fileno()}")
         try:
-            self._end({"value": self._done(order)})
+            self._end({"value": self._done(order, at)})
         except BaseException as error:
             kind = type(error).__name__ if type(error) in KINDS.values() else ""
             kind = kind or ("WorkerHinderedError" if isinstance(error, OSError) else "RecurraError")
-            line = str(error) if isinstance(error, RecurraError) else f"{order.body}: {type(error).__name__}: {error}"
-            self._end({"kind": kind, "line": self._unnamed(line), "notes": getattr(error, "__notes__", [])})
+            line, notes = str(error), getattr(error, "__notes__", [])
+            if not isinstance(error, RecurraError):
+                line = f"{order.body}: {type(error).__name__}: {' '.join(line.split())[:500]}"
+                notes = [*notes, f"On the node {socket.gethostname()}:\n{traceback.format_exc()}"]
+            self._end({"kind": kind, "line": line.replace(f"; what it printed: {at}", ""), "notes": notes})
 
     def _end(self, answer: dict[str, Any]) -> None:
         with self._outbox.news:
             self._answer = answer
             self._outbox.news.notify_all()
 
-    def _unnamed(self, line: str) -> str:
-        """Without the name of a file that is about to go; what it held is handed over."""
-        return line.replace(f"; what it printed: {self._log.name}", "")
-
-    def _done(self, order: Order) -> Any:
+    def _done(self, order: Order, log: Path) -> Any:
         differing = difference(order.facts, facts([order.backend]))
         if differing:  # a node that came later was not asked before
             raise InputError(f"{socket.gethostname()}: {differing}")
@@ -137,23 +138,22 @@ class Errand:
         if exchange:
             for name, (stage, key) in order.request["artifacts"].items():
                 exchange.pull(store, stage, key, order.digests[name], order.name)
-        start, log = time.monotonic(), Path(self._log.name)
-        progress = Events(cast(TextIO, self._outbox))
+        start, progress = time.monotonic(), Events(cast(TextIO, self._outbox))
         made = run_worker(order.body, {**order.request, "store": str(store.root)}, progress, log, surroundings(order))
         artifact = store.find(made["stage"], made["key"])
         if artifact is None:
             raise WorkerLostError(f"{order.body}: its artifact {made['key']} is not in the node's store")
         if exchange:
             exchange.push(artifact)
-        return {**made, "digest": artifact.digest, "seconds": max(made["seconds"], time.monotonic() - start)}
+        seconds = max(made["seconds"], time.monotonic() - start)
+        return {**made, "digest": artifact.digest, "inputs": artifact.inputs, "seconds": seconds}
 
 
 def surroundings(order: Order) -> dict[str, str]:
     """The environment of a process that works with what Ray gave this one."""
-    threads = {name: str(order.cpus) for name in THREADS} if order.cpus else {}
     return {
         # Of a task without GPUs Ray leaves it as it is.
         "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "") if order.gpus else "",
         "TF_FORCE_GPU_ALLOW_GROWTH": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
-        **threads,
+        **thread_limits(order.cpus),
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +22,10 @@ def facts(backends: list[str]) -> dict[str, str]:
         found["recurra"] = version("recurra")
     except PackageNotFoundError:
         return found
-    from recurra.registry import entries
+    from recurra.registry import entry_named
 
-    known = {entry.name: entry for entry in entries()}
     for name in backends:
-        entry = known.get(name)
+        entry = entry_named(name)
         if entry is not None and not entry.problem:
             found |= entry.versions
         else:
@@ -35,10 +36,10 @@ def facts(backends: list[str]) -> dict[str, str]:
 def code(backends: list[str]) -> dict[str, str]:
     """Name -> the first digits of a digest of the source: one version may have several codes, in checkouts."""
     try:
-        from recurra.registry import entries
+        from recurra.registry import entry_named
     except ImportError:
         return {}
-    used = {entry.name: entry.module.partition(".")[0] for entry in entries() if entry.name in backends}
+    used = {entry.name: entry.module.partition(".")[0] for entry in map(entry_named, backends) if entry is not None}
     return {"recurra's code": _digest("recurra", "recurra_flows")} | {
         f"code of backend {name}": _digest(package) for name, package in used.items()
     }
@@ -68,14 +69,14 @@ def _digest(*packages: str) -> str:
 
 
 def reach(folder: str | None, url: str | None, name: str, text: str, answer: str) -> str:
-    """What keeps this node from reading the file of that name and writing one beside it; empty where nothing does."""
+    """What keeps this node from reading the file of that name and writing one beside it; empty where nothing does.
+
+    Who asks has the file of a folder locked, and this node has to be kept waiting for it.
+    """
     try:
         if url is None:
             assert folder is not None
-            if (Path(folder) / name).read_text() != text:
-                return "another file is there"
-            (Path(folder) / answer).write_text(text)
-            return ""
+            return _reach_folder(Path(folder), name, text, answer)
         fs, root = _opened(url)
         if fs.cat_file(f"{root}/{name}") != text.encode():
             return "another file is there"
@@ -84,6 +85,17 @@ def reach(folder: str | None, url: str | None, name: str, text: str, answer: str
         return "it does not see what was just written there"
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return ""
+
+
+def _reach_folder(folder: Path, name: str, text: str, answer: str) -> str:
+    with (folder / name).open("r+") as file:  # NFS locks for itself alone what is open for writing
+        if file.read() != text:
+            return "another file is there"
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return "locks (flock) that are held elsewhere are not heeded, so two nodes could make one artifact at once"
+    (folder / answer).write_text(text)
     return ""
 
 

@@ -71,7 +71,7 @@ class Capacity:
                 f"{request} asked for, and the largest node of the cluster has {most}; a task cannot span nodes"
             )
         if request.gpus:
-            each = min(max(1, node.cpus) // node.gpus for node in self.nodes if node.gpus >= request.gpus)
+            each = min(node.cpus // node.gpus for node in self.nodes if node.gpus >= request.gpus)
             return {"num_gpus": request.gpus, "num_cpus": each * request.gpus}
         return {"num_gpus": 0, "num_cpus": request.cores}
 

@@ -17,6 +17,7 @@ from prefect.context import TagsContext
 from recurra.errors import InputError
 from recurra_flows.gpu_task_runner import GpuTaskRunner
 from recurra_flows.ray.cluster import Cluster
+from recurra_flows.worker_process import Live, Stopped
 from recurra_flows.workers import working_at
 
 if TYPE_CHECKING:
@@ -32,16 +33,16 @@ class RayTaskRunner(GpuTaskRunner[R]):
     """
 
     def __init__(self, cluster: Cluster, cores: int | None = None) -> None:
-        super().__init__()
-        self._cluster, self._slot = cluster, cores
+        super().__init__(cores=cores)
+        self._cluster = cluster
 
     def duplicate(self) -> RayTaskRunner[R]:
         """A new runner with the same settings."""
-        return type(self)(self._cluster, self._slot)
+        return type(self)(self._cluster, self.cores)
 
     def _options(self, task: Task[..., Any]) -> dict[str, Any] | None:
         of = self._cluster.capacity
-        return of.options(task.tags, self._slot) or of.options(TagsContext.get().current_tags, self._slot)
+        return of.options(task.tags, self.cores) or of.options(TagsContext.get().current_tags, self.cores)
 
     def _leased(self, task: Task[..., Any]) -> Task[..., Any]:
         """The task, with a body whose worker is on a node: Ray is the lease.
@@ -54,19 +55,24 @@ class RayTaskRunner(GpuTaskRunner[R]):
         if not hasattr(task.fn, "__starts_its_worker__"):
             raise InputError(f"task {task.name}: recurra sends its own tasks to Ray alone; use prefect-ray for others")
         placed = copy(task)
-        placed.fn = _placed(task.fn, self._cluster.worker(options, self._live))
+        placed.fn = _placed(task.fn, self._cluster.worker(options, self._live), self._live)
         return placed
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RayTaskRunner) and (self._cluster, self._slot) == (other._cluster, other._slot)
+        return isinstance(other, RayTaskRunner) and (self._cluster, self.cores) == (other._cluster, other.cores)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - as of every task runner
 
 
-def _placed(body: Callable[..., Any], worker: Callable[..., Any]) -> Callable[..., Any]:
+def _placed(body: Callable[..., Any], worker: Callable[..., Any], live: Live) -> Callable[..., Any]:
     @wraps(body)
     def placed(*args: Any, **kwargs: Any) -> Any:
-        with working_at(worker):
-            return body(*args, **kwargs)
+        try:
+            with working_at(worker):
+                return body(*args, **kwargs)
+        except Exception as error:
+            if live.stopped:
+                raise Stopped from error
+            raise
 
     return placed

@@ -16,7 +16,7 @@ from recurra.intervals import Interval
 from recurra.progress import duration
 from recurra.report.comparison.plots import short, style_of, verdict
 from recurra.report.tables import Tile
-from recurra.wording import percent, plural, points, rate
+from recurra.wording import percent, plural, points, rate, size
 
 PAIRS = 60
 """Pairs in a table at most; comparison.json has all of them."""
@@ -157,14 +157,6 @@ def _with(measured: Measured) -> str:
     # Where one end is cut off at 0 or 1, the other one tells the reach.
     reach = max(measured.interval.high - measured.mean, measured.mean - measured.interval.low)
     return f"{measured.mean:.3f} ± {reach:.3f}"
-
-
-def size(count: int) -> str:
-    """Bytes in decimal units: 1.2 GB."""
-    for unit, power in (("GB", 9), ("MB", 6)):
-        if count >= 10**power:
-            return f"{count / 10**power:.3g} {unit}"
-    return f"{count / 1000:.3g} kB"
 
 
 def energy(joules: float | None) -> str:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from recurra.report.generator.material import Material, Measure
+from recurra.report.words import inexact_resume
 from recurra.wording import percent, plural
 
 NEAR = 1.25
@@ -115,6 +116,7 @@ def gap(material: Material) -> str:
 def warnings(material: Material) -> list[str]:
     """What a reader must know before trusting the numbers; mostly empty."""
     lines = [f"{line[:1].upper()}{line[1:]}." for line in material.training["symptoms"]]
+    lines += inexact_resume(material.training)
     judge = material.measured["trtr"]["accuracy"]
     if judge <= majority(material):
         lines.append(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from recurra.champion.record import PREFIX
 from recurra.dataset import Dataset
 from recurra.errors import InputError
 from recurra.experiment import Experiment
@@ -24,11 +25,26 @@ from recurra.scoring.scores import Scores
 from recurra.scoring.settings import Scoring
 from recurra.scoring.tally import Tally
 from recurra_flows.leased import within
-from recurra_flows.score_work import Work
+from recurra_flows.scoring.work import Work
 
-CHAMPION = "champion:"
 Leasing = Callable[[Experiment, str, Callable[[], None]], None]
 """Runs work with the devices of an experiment; the text says what it is."""
+
+
+def name_of(home: Home, source: str, settings: Scoring) -> str:
+    """Under which name the scores are kept, and told of: the settings', the champion's, or the experiment's of the run;
+    the source itself where there is no such run.
+    """
+    if name := _chosen(source, settings):
+        return name
+    with suppress(InputError):
+        return Run.open(home, source).experiment.name
+    return source
+
+
+def _chosen(source: str, settings: Scoring) -> str | None:
+    """The name that hangs on no run."""
+    return settings.name or (source.removeprefix(PREFIX) if source.startswith(PREFIX) else None)
 
 
 class Scorer:
@@ -39,11 +55,10 @@ class Scorer:
 
     def __init__(self, home: Home, source: str, inbox: Path, settings: Scoring, debug: bool = False) -> None:
         self.home, self.source, self.settings, self.debug = home.made(), source, settings, debug
-        self.run, self.inbox = self._run(), inbox.resolve()
+        self.run, self.inbox, self.follows = self._run(), inbox.resolve(), source.startswith(PREFIX)
         if not self.inbox.is_dir():
             raise InputError(f"{escaped(str(inbox))}: no folder; name the one that new files come into")
-        champion = source.removeprefix(CHAMPION) if source.startswith(CHAMPION) else None
-        self.scores = Scores(home, settings.name or champion or self.run.experiment.name)
+        self.scores = Scores(home, _chosen(source, settings) or self.run.experiment.name)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -54,11 +69,11 @@ class Scorer:
     def once(self, progress: Progress, leasing: Leasing) -> Tally:
         """One pass; the scores are held. Nothing is started where nothing is new."""
         began = time.monotonic()
-        if self.source.startswith(CHAMPION):
+        if self.follows:
             self.run = self._run()
         experiment, dataset = self._experiment(), self._dataset()
         tally = Tally(self.scores.name, self.run.id, experiment.backend, str(self.scores.folder))
-        self.scores.accept(self.inbox, dataset.sample.kind, dataset.classes)
+        self.scores.accept(self.inbox, dataset.sample.kind, dataset.classes, self.follows)
         one = OnePass(self.scores, self.inbox, dataset.sample.kind, self.settings, tally)
         todo = one.begin()
         if len(todo):
@@ -69,12 +84,7 @@ class Scorer:
         return tally
 
     def _run(self) -> Run:
-        if self.source.startswith(CHAMPION):
-            from recurra.champion.record import champion_run
-
-            run = champion_run(self.home, self.source)
-        else:
-            run = Run.open(self.home, self.source)
+        run = Run.open(self.home, self.source)
         if run.experiment.model.kind == "gan":
             raise InputError(f"score: run {run.id} is a GAN, which recognises nothing; name a recogniser's run")
         return run

@@ -18,7 +18,7 @@ from recurra.scoring.tally import Tally
 from recurra_flows.events import tell_event
 from recurra_flows.gpu_task_runner import gpu_task_runner, heed_cancellation
 from recurra_flows.leased import asked, starts_its_worker
-from recurra_flows.score_pass import Scorer
+from recurra_flows.scoring.scorer import Scorer
 from recurra_flows.watching import watch
 
 LISTED = 50

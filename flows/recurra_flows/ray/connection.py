@@ -22,6 +22,8 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it Ray warns of what it will do one day
 }
+_BUSY = "Starting Ray client server failed"
+"""Of a head that took half a minute to start the process that serves a client; the second time it is quicker."""
 TELL = 5.0
 """Seconds until it is said that we wait for it."""
 FORMS = "ray://HOST:10001, HOST:6379 on a node of the cluster, or `auto` for the one that this machine is part of"
@@ -96,7 +98,13 @@ def _enter(address: str, told: Callable[[str], None]) -> None:
                 # RayTaskRunner would start a Ray where there is none. Ray itself refuses; the runner then takes what
                 # is there.
                 ray.init("auto", **quiet)
-            RayTaskRunner(address, quiet).__enter__()
+            try:
+                RayTaskRunner(address, quiet).__enter__()
+            except ConnectionError as error:
+                if _BUSY not in str(error):
+                    raise
+                ray.shutdown()
+                RayTaskRunner(address, quiet).__enter__()
         except BaseException as error:
             raised.append(error)
         came.set()
@@ -114,7 +122,10 @@ def _enter(address: str, told: Callable[[str], None]) -> None:
 
 
 def _refusal(address: str, error: BaseException) -> RecurraError:
-    text = " ".join(str(error).split())[:400] or type(error).__name__
+    whole = str(error).strip()
+    # The head's own traceback comes with what it refuses; its last line says why.
+    said = whole.splitlines()[-1] if "Traceback (most recent call last)" in whole else whole
+    text = " ".join(said.split())[:400] or type(error).__name__
     hint = "" if address.startswith("ray://") else "; a machine that is no node of the cluster connects with ray://"
     return RecurraError(f"the Ray cluster at {address} cannot be used: {text}{hint}")
 

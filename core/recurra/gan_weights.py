@@ -32,8 +32,8 @@ Generator, of a sample with label y:
     up: out[2i + p - 1, 2j + q - 1] += a[i, j] kernel[p, q], height and width doubled (stride 2, padding 1).
     Where the pixels have bounds (low, high), a frame is low + (high - low) (1 + tanh(x)) / 2.
 
-Discriminators, of samples after the augmentation A, LeakyReLU of slope 0.2. Where the pixels have bounds, they see
-2 (x - low) / (high - low) - 1:
+Discriminators, of samples after the augmentation A, LeakyReLU of slope 0.2 (at 0, too). Where the pixels have bounds,
+they see 2 (x - low) / (high - low) - 1:
     frame: maps = LeakyReLU(conv(x, kernel) + bias) for each width: kernel 4, stride 2, padding 1, height and width
         halved (rounded down); phi = flatten(maps)
     clip: the same maps of each frame; LeakyReLU(flatten(maps) dense.kernel + dense.bias) gives a vector for each frame;

@@ -34,7 +34,8 @@ The networks (`recurra.experiment.Model` holds the widths):
                        at every step
     logits             dropout(features) output.kernel + output.bias
 A layer of several feeds its hidden state at every step to the next one (bidirectional: [forward_t ; reverse_t]).
-Convolution: bias, then ReLU, then max pooling (window and stride `pool`, no padding, rounded down).
+Convolution: bias, then ReLU (its slope at 0 is 0), then max pooling (window and stride `pool`, no padding, rounded
+down).
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def main(backend: str, request: str, answer: str) -> None:
         given = dict(file)
     asked = json.loads(str(given.pop("asked")))
     model, train = Model.model_validate(asked["model"]), Train.model_validate(asked["train"])
-    spec = GanSpec(model, train, SampleShape(**asked["sample"]), asked["classes"], asked["bounds"])
+    bounds = asked["bounds"] and tuple(map(tuple, asked["bounds"]))
+    spec = GanSpec(model, train, SampleShape(**asked["sample"]), asked["classes"], bounds)
     found = load_backend(backend)
     assert isinstance(found, GanBackend)
     gan, results = found.build_gan(spec, "cpu"), {}

@@ -50,7 +50,8 @@ def run(backend: str, folder: Path, script: str = "steps.py", **request: Any) ->
     asked, answer = folder / f"{backend}-request.npz", folder / f"{backend}-answer.npz"
     np.savez(asked, **request)
     steps = Path(__file__).parent / script
-    subprocess.run([sys.executable, steps, backend, asked, answer], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, steps, backend, asked, answer], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     with np.load(answer) as file:
         return dict(file)
 

@@ -20,6 +20,7 @@ from recurra.conformance.small_gans import (
     random_gan_batches,
     random_gan_weights,
     random_latents,
+    start,
     still,
 )
 from recurra.contract import GanBatches, GanSpec, RecurrentGan, Weights
@@ -68,7 +69,18 @@ class GanUpdates(GanSubjects):
         self._assert_records(subject, replace(batches, augment=np.full_like(batches.augment, 0.699999988079071)))
 
     def _assert_records(self, subject: Subject, batches: GanBatches) -> None:
-        spec, before, gan = subject.spec, random_gan_weights(subject.spec), subject.fresh()
+        self._assert_records_from(subject, batches, random_gan_weights(subject.spec))
+
+    @pytest.mark.parametrize("subject", ["clip", "clip-spectral"], indirect=True)
+    def test_leaky_relu_has_its_small_slope_at_0(self, subject: Subject) -> None:
+        """In the penalty of samples whose right half is black, under biases of 0, as a training begins."""
+        batches, before = random_gan_batches(subject.spec, 1), random_gan_weights(subject.spec)
+        x = np.where(np.arange(subject.spec.sample.width)[:, None] < subject.spec.sample.width // 2, batches.x, 0)
+        flat = {name: np.zeros_like(array) for name, array in before.items() if ".conv" in name and ".bias" in name}
+        self._assert_records_from(subject, replace(batches, x=x.astype(np.float32)), {**before, **flat})
+
+    def _assert_records_from(self, subject: Subject, batches: GanBatches, before: Weights) -> None:
+        spec, gan = subject.spec, start(subject.gan, subject.spec, before)
         found, after = gan.train_steps(batches), gan.weights()
         step, powered = Step.of(batches), vectors(exact(before), power_step=True)
         fake = generate(step.content, step.noise, step.labels, before, spec)

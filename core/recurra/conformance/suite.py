@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,19 @@ class BackendSuite(Diagnoses, Promises):
             close = self.tolerance(2e-3, 2e-6)
             allowed = close["relative"] * float(np.linalg.norm(gradient)) + close["absolute"]
             assert_close(f"gradient of {name}", (gradient * direction).sum(), expected, 0.0, allowed)
+
+    @group("gradients")
+    @pytest.mark.parametrize("small", ["cnn", "fusion"])
+    def test_relu_has_the_slope_0_at_0(self, small: str) -> None:
+        """Black samples under biases of 0, as a training of images begins: no gradient passes the convolutions."""
+        self.needs(CURVES[small].kind)
+        spec = ClassifierSpec(CURVES[small], Train(), SMALL, CLASSES)
+        batches, classifier = random_batches(spec, 1), self.build(spec)
+        classifier.train_steps(replace(batches, x=np.zeros_like(batches.x)))
+        state = classifier.training_state()
+        for name in (name for name in layout(spec) if name.startswith("cnn.")):
+            gradient = state[f"adam.m.{name}"]
+            assert_close(f"gradient of {name}", gradient, np.zeros_like(gradient), 0.0, 0.0)
 
     @group("training")
     @pytest.mark.parametrize("small", CURVES)

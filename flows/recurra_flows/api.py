@@ -24,7 +24,7 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 from recurra.errors import RecurraError
 from recurra.home import Home
 from recurra_flows.choices import prefect_choice
-from recurra_flows.up_record import standing
+from recurra_flows.up.record import standing
 from recurra_flows.worker_process import end
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -2,7 +2,7 @@
 
 Prefect can start one by itself, but imports its whole server into the caller for it, waits before it imports anything
 else, and leaves it behind when the caller is killed. This one serves on a socket that is already bound, while the
-caller is busy with its own imports. `recurra_flows.dashboard` is the one of `recurra up`.
+caller is busy with its own imports. `recurra_flows.up.dashboard` is the one of `recurra up`.
 """
 
 from __future__ import annotations

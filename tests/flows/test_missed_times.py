@@ -14,8 +14,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.states import Pending, Running, Scheduled
 
 from recurra_flows.deploying import Deployment
-from recurra_flows.missed_times import forget_missed, leave_out_overlaps
 from recurra_flows.project import Schedule
+from recurra_flows.up.missed_times import forget_missed, leave_out_overlaps
 
 pytestmark = pytest.mark.prefect
 Body = Callable[[PrefectClient, Any], Awaitable[None]]

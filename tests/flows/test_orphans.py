@@ -16,8 +16,8 @@ from recurra.config import load_experiment
 from recurra.home import Home
 from recurra.run import Run
 from recurra_flows.deploying import Deployment
-from recurra_flows.orphans import MOST, adopt
 from recurra_flows.project import Schedule
+from recurra_flows.up.orphans import MOST, adopt
 
 pytestmark = pytest.mark.prefect
 
@@ -164,7 +164,7 @@ def test_one_that_prefect_refuses_to_start_again_is_told_and_the_others_go_on(on
 def test_a_run_that_is_held_lives_also_where_the_database_is_our_own(
     on_prefect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recurra_flows.orphans.GRACE", 0)
+    monkeypatch.setattr("recurra_flows.up.orphans.GRACE", 0)
 
     async def body(client: PrefectClient, deployment: Any) -> None:
         mine = await client.create_flow_run_from_deployment(deployment)

@@ -14,10 +14,10 @@ import pytest
 from recurra.home import Home
 from recurra.store import Artifact, Store
 from recurra_flows.api import login
-from recurra_flows.dashboard import ORIGINS, surroundings
-from recurra_flows.doorkeeper import App, Doorkeeper
-from recurra_flows.own_origin import OwnOrigin
-from recurra_flows.reports import PREFIX, Reports, find
+from recurra_flows.up.dashboard import ORIGINS, surroundings
+from recurra_flows.up.doorkeeper import App, Doorkeeper
+from recurra_flows.up.own_origin import OwnOrigin
+from recurra_flows.up.reports import PREFIX, Reports, find
 
 
 async def _page(scope: Any, receive: Any, send: Any) -> None:
@@ -153,7 +153,7 @@ def test_neither_a_link_nor_what_is_cleared_meanwhile_is_handed_out(
 ) -> None:
     store, made = report
     path = f"{PREFIX}report/{made.key}/report.html"
-    monkeypatch.setattr("recurra_flows.reports.find", lambda store, name: tmp_path / "gone.html")
+    monkeypatch.setattr("recurra_flows.up.reports.find", lambda store, name: tmp_path / "gone.html")
     assert _asked(Reports(_page, store, None), path)[0] == 404
     monkeypatch.undo()
     (tmp_path / "secret").write_text("secret")

@@ -206,7 +206,7 @@ def test_a_server_that_the_user_chose_is_used_and_what_is_others_there_is_let_be
     running = up(PREFECT_API_URL=prefect_api)
     running.said(f"uses the Prefect API {prefect_api}, and starts no server of its own")
     running.said("Ctrl-C ends it")
-    assert not [each for each in running.processes() if "recurra_flows.dashboard" in each.cmdline()]
+    assert not [each for each in running.processes() if "recurra_flows.up.dashboard" in each.cmdline()]
     with SyncPrefectClient(prefect_api) as client:
         assert {each.name for each in client.read_deployments() if each.name != "on-demand"} >= {"nightly", "mine"}
         assert not [each for each in client.read_deployments() if each.name == "on-demand"]

@@ -10,13 +10,13 @@ import pytest
 
 from recurra.errors import InputError
 from recurra.home import Home
-from recurra_flows.up_record import standing, up_lock
+from recurra_flows.up.record import standing, up_lock
 
 OWNER = """
 import sys
 from pathlib import Path
 from recurra.home import Home
-from recurra_flows.up_record import record_up, up_lock
+from recurra_flows.up.record import record_up, up_lock
 home = Home(Path(sys.argv[1]))
 with up_lock(home):
     record_up(home, "http://name:4200", "http://127.0.0.1:4200/api", own=True)

@@ -14,7 +14,7 @@ from recurra_flows.cli import output
 if TYPE_CHECKING:
     from recurra.home import Home
     from recurra_flows.project import Project
-    from recurra_flows.up import Server
+    from recurra_flows.up.start import Server
 
 Host = Annotated[str | None, Parameter(name="--host", negative=())]
 Port = Annotated[int | None, Parameter(name="--port", negative=())]
@@ -49,7 +49,7 @@ def brought_up(
     """Runs until Ctrl-C. `host` and `port` count before the project's."""
     from recurra.config import validated
     from recurra_flows.project import Project
-    from recurra_flows.up import bring_up
+    from recurra_flows.up.start import bring_up
 
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     for name in given:

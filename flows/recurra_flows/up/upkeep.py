@@ -22,10 +22,10 @@ from recurra_flows import deployed
 from recurra_flows.api import answers
 from recurra_flows.choices import prefect_choice
 from recurra_flows.deploying import Deployment, deployments, table
-from recurra_flows.missed_times import forget_missed, leave_out_overlaps
-from recurra_flows.orphans import adopt
 from recurra_flows.project import Overlap, Project, load_project
-from recurra_flows.registered import Registered
+from recurra_flows.up.missed_times import forget_missed, leave_out_overlaps
+from recurra_flows.up.orphans import adopt
+from recurra_flows.up.registered import Registered
 
 POLL = 2.0
 """Seconds between two looks for runs that are due, and for those that overlap, on a server of our own."""

@@ -1,4 +1,4 @@
-"""Keeps and runs a project's deployments, in a process of its own: `python -m recurra_flows.runner_process`.
+"""Keeps and runs a project's deployments, in a process of its own: `python -m recurra_flows.up.runner_process`.
 
 Each flow run is a process below this one, in its group. It reads one request on standard input, which is its lifeline,
 and answers with events (JSON lines) on a descriptor of its own. SIGTERM ends it in good order.
@@ -23,7 +23,7 @@ def main() -> None:
         os.environ["PYTHONSAFEPATH"] = "1"  # a torch.py in the user's folder is not the framework, in a flow run either
         say = lambda event, **values: print(json.dumps({"event": event, **values}), file=events, flush=True)  # noqa: E731
         from recurra.errors import RecurraError
-        from recurra_flows.upkeep import Upkeep
+        from recurra_flows.up.upkeep import Upkeep
 
         try:
             asyncio.run(Upkeep(request, say).run())

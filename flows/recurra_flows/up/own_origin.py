@@ -9,7 +9,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from recurra_flows.doorkeeper import App, Receive, Scope, Send
+from recurra_flows.up.doorkeeper import App, Receive, Scope, Send
 
 _HOST = re.compile(rb"[A-Za-z0-9.:_\[\]-]+")
 

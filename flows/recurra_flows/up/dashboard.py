@@ -1,4 +1,4 @@
-"""Prefect's server with its dashboard, for `recurra up`: `python -m recurra_flows.dashboard DESCRIPTOR`.
+"""Prefect's server with its dashboard, for `recurra up`: `python -m recurra_flows.up.dashboard DESCRIPTOR`.
 
 It answers nobody but this machine and its own pages, and serves the reports of the artifact store beside them.
 """
@@ -72,10 +72,10 @@ def main() -> None:
 
     from prefect.server.api.server import create_app
 
-    from recurra_flows.doorkeeper import Doorkeeper
-    from recurra_flows.own_origin import OwnOrigin
-    from recurra_flows.reports import Reports
     from recurra_flows.server import serve
+    from recurra_flows.up.doorkeeper import Doorkeeper
+    from recurra_flows.up.own_origin import OwnOrigin
+    from recurra_flows.up.reports import Reports
 
     store, names = Home.default().store, [name for name in os.environ[ORIGINS].split(",") if name]
     app = Doorkeeper(Reports(OwnOrigin(create_app(final=True)), store, login()), names)

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from recurra.errors import InputError, RecurraError
 from recurra.home import Home
 from recurra_flows import api
-from recurra_flows.dashboard import surroundings
 from recurra_flows.project import Project
-from recurra_flows.up_record import record_up, up_lock
+from recurra_flows.up.dashboard import surroundings
+from recurra_flows.up.record import record_up, up_lock
 from recurra_flows.worker_process import end, send, worker_process
 
 PORTS = 100
@@ -100,7 +100,7 @@ class _Started:
 
 
 def _run(request: dict[str, Any], home: Home, server: _Started, printed: IO[bytes], shown: Spectator) -> None:
-    with worker_process("recurra_flows.runner_process", printed) as (process, events):
+    with worker_process("recurra_flows.up.runner_process", printed) as (process, events):
         send(process, [json.dumps(request).encode(), b"\n"])
         told = (json.loads(line) for line in events)
         try:
@@ -149,7 +149,9 @@ def _server(project: Project, home: Home, logs: Path, shown: Spectator) -> Itera
     with (logs / "server.log").open("w+b") as printed:
         with _bound(project.host, project.port, shown) as listening:
             port = listening.getsockname()[1]
-            process = api.start("recurra_flows.dashboard", listening, printed, surroundings(home, project.host, port))
+            process = api.start(
+                "recurra_flows.up.dashboard", listening, printed, surroundings(home, project.host, port)
+            )
         try:
             where = _where(project.host, port)
             os.environ["PREFECT_API_URL"] = where.api

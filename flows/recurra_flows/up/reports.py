@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recurra.store import Store
-from recurra_flows.doorkeeper import App, Receive, Scope, Send, refuse
+from recurra_flows.up.doorkeeper import App, Receive, Scope, Send, refuse
 
 PREFIX = "/recurra/report/"
 TYPES = {

@@ -1,4 +1,4 @@
-"""One more planted fault (tests/core/test_kit.py has the others): discriminators whose update moves the generator."""
+"""Planted faults of a GAN's discriminators (tests/core/test_kit.py has those of recognisers)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.nn import functional
 
 from recurra.conformance import GanSuite
 from recurra.conformance.gan_subjects import Subject
@@ -62,11 +64,11 @@ def _leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "entry_points.txt").write_text("[recurra.backends]\nleaky = leaky_backend\n")
 
 
-def subject_of(backend: str) -> tuple[Any, Subject]:
+def subject_of(backend: str, network: str = "image") -> tuple[Any, Subject]:
     class Gans(GanSuite):
         name = backend
 
-    spec = gan_spec_of("image")
+    spec = gan_spec_of(network)
     return Gans(), Subject(Gans.build(spec), spec)
 
 
@@ -76,6 +78,14 @@ def test_discriminators_that_update_the_generator_are_caught_by_the_check_that_s
     with pytest.raises(AssertionError, match=r"the other side's update moved generator\."):
         suite.test_the_discriminators_update_leaves_the_generator_as_it_is(subject)
     suite.test_the_generators_update_leaves_the_discriminators_as_they_are(subject)
+
+
+def test_a_leaky_relu_of_slope_1_at_0_is_caught_by_the_check_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, subject = subject_of("torch", "clip")
+    suite.test_leaky_relu_has_its_small_slope_at_0(subject)
+    monkeypatch.setattr(functional, "leaky_relu_", lambda x, slope: torch.where(x >= 0, x, slope * x))
+    with pytest.raises(AssertionError, match="penalty: differs"):
+        suite.test_leaky_relu_has_its_small_slope_at_0(subject)
 
 
 def test_sound_ones_are_not() -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,17 @@ def _run(name: str, words: str, quick: bool, told: Told, seconds: float) -> Ran:
         log.seek(0)
         said = [line.strip() for line in log.read().splitlines() if line.strip()]
     ran.how = f"nothing was heard of it for {seconds:g} s" if hangs else how if ran.status is None else _stopped(ran)
-    ran.how += f"; it said: {said[-1]}" if said else ""
+    ran.how += f"; it said: {_last_words(said)}" if said else ""
     return ran
+
+
+def _last_words(said: Sequence[str]) -> str:
+    """The last line, or of Python's dump after a fatal signal what it was and the line of code that it came in."""
+    fatal = next((line for line in said if line.startswith("Fatal Python error")), "")
+    if not fatal:
+        return said[-1]
+    at = next((i for i, line in enumerate(said) if line.startswith("Current thread")), len(said))
+    return " in ".join([fatal, *said[at + 1 : at + 2]])
 
 
 def _stopped(ran: Ran) -> str:

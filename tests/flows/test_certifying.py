@@ -81,7 +81,7 @@ def outcomes(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
     ("does", "reason"),
     [
         ("interrupts", "pytest was stopped"),
-        ("aborts", "the process ended with SIGABRT"),
+        ("aborts", 'the process ended with SIGABRT; it said: Fatal Python error: Aborted in File "'),
         ("hangs", "nothing was heard of it for 10 s"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from recurra.contract import GanSpec
 from recurra.experiment import Adversarial, EarlyStopping, Train
 from recurra.registry import load_backend
 
-from recurra_jax import classifier, framework, gan, graphs
+from recurra_jax import classifier, framework, gan, graphs, mappings
 from recurra_jax.devices import resolve
 from recurra_jax.framework import compiled, jax, settings
 
@@ -134,3 +135,23 @@ def test_the_options_of_repeatable_kernels_reach_xla(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(framework, "_REPEATABLE", {"xla_no_such_option": True})
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
         compiled()(lambda x: -x)(1.0)
+
+
+@pytest.mark.skipif(not mappings.MAPS.exists(), reason="mappings are counted in /proc")
+def test_what_was_compiled_is_forgotten_before_the_mappings_run_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = random_batches(CLASSIFIER, 3)
+    undisturbed, network = (load_backend("jax").build(CLASSIFIER, "cpu", 0) for _ in range(2))
+    undisturbed.train_steps(steps)
+    network.train_steps(steps)
+    load_backend("jax").build(CLASSIFIER, "cpu", 0)
+    assert entries(classifier.train_steps) > 0, "forgotten with room to spare"
+    (tmp_path / "most").write_text("100\n")
+    monkeypatch.setattr(mappings, "MOST", tmp_path / "most")
+    before = mappings.MAPS.read_bytes().count(b"\n")
+    load_backend("jax").build(CLASSIFIER, "cpu", 0)
+    assert entries(classifier.train_steps) == 0
+    assert mappings.MAPS.read_bytes().count(b"\n") < before
+    # A network that was in use goes on as if nothing had happened.
+    assert network.train_steps(steps).loss.tobytes() == undisturbed.train_steps(steps).loss.tobytes()

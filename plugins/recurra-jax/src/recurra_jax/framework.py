@@ -25,6 +25,9 @@ _NPROC = "NPROC"
 _REPEATABLE = {"xla_gpu_deterministic_ops": True}
 """Without it, XLA picks the GPU kernels that were quickest when it tried them, and some add in any order."""
 
+_compiled: list[Any] = []
+"""All functions of this backend that `compiled` made, as `jax.jit` returns them."""
+
 # XLA's own default is three quarters of a GPU's memory, taken at once; a GPU may be shared, and is measured here.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
@@ -98,6 +101,7 @@ def compiled(
 
     def compile(function: Callable[P, R]) -> Callable[P, R]:
         jitted = jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=_REPEATABLE)
+        _compiled.append(jitted)
 
         @wraps(jitted)
         def exact(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -109,9 +113,15 @@ def compiled(
     return compile
 
 
+def forget_compiled() -> None:
+    """Frees what was compiled, but nothing of the user's own: what is called again is compiled again."""
+    for jitted in _compiled:
+        jitted.clear_cache()
+
+
 def waits(device: JaxDevice) -> bool:
     """Whether the device waits for the host in a loop whose length is not compiled in: a GPU, after every turn."""
     return device.platform != "cpu"
 
 
-__all__ = ["THREADS", "JaxDevice", "compiled", "jax", "settings", "waits"]
+__all__ = ["THREADS", "JaxDevice", "compiled", "forget_compiled", "jax", "settings", "waits"]

@@ -32,9 +32,11 @@ class JaxBackend:
         """A classifier on `device` with weights of zero; an InputError where there is no such device."""
         from recurra_jax.classifier import JaxClassifier
         from recurra_jax.devices import resolve
+        from recurra_jax.mappings import make_room
         from recurra_jax.memory import remember_peak, within_memory
 
         chosen = resolve(device)
+        make_room()
         remember_peak(chosen)
         return within_memory(chosen, JaxClassifier, spec, chosen, seed)
 
@@ -42,9 +44,11 @@ class JaxBackend:
         """A GAN on `device` with weights of zero; an InputError where there is no such device."""
         from recurra_jax.devices import resolve
         from recurra_jax.gan import JaxGan
+        from recurra_jax.mappings import make_room
         from recurra_jax.memory import remember_peak, within_memory
 
         chosen = resolve(device)
+        make_room()
         remember_peak(chosen)
         return within_memory(chosen, JaxGan, spec, chosen)
 
